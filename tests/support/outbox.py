@@ -55,11 +55,13 @@ class Receiver:
     posts: list[Post] = field(default_factory=list)
     answer: Callable[[Exchange], Awaitable[None]] | None = None
     statuses: list[int] = field(default_factory=list)  # of the next answers; then 204
+    connections: set[int] = field(default_factory=set)  # by the client's port
 
     async def __call__(self, exchange: Exchange) -> None:
         request = exchange.request
         headers = {name.lower(): value for name, value in request.headers}
         self.posts.append(Post(headers, request.body, request.target))
+        self.connections.add(exchange.writer.get_extra_info("peername")[1])
         if self.answer is not None:
             await self.answer(exchange)
             return

@@ -29,9 +29,11 @@ async def outside_of(
     endpoints = PostgresEndpoints(
         databases.control, seal=key.seal, open_sealed=key.open, clock=clock
     )
-    sinks: dict[str, Sink] = {"endpoint": TenantEndpoints(endpoints, clock, ca_pem=ca_pem)}
+    of_tenants = TenantEndpoints(endpoints, clock, ca_pem=ca_pem)
+    sinks: dict[str, Sink] = {"endpoint": of_tenants}
     routes = []
     async with contextlib.AsyncExitStack() as held:
+        held.push_async_callback(of_tenants.close)
         if config.webhook_url is not None:
             pair = (config.webhook_secret, config.webhook_secret_previous)
             secrets = [each for each in pair if each is not None]

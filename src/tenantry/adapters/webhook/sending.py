@@ -26,7 +26,7 @@ class Gone(DeliveryFailed):
 
 def build_client(ca_pem: bytes | None, pinned: tuple[str, str, int] | None = None) -> Client:
     """`ca_pem` is trusted beside the system's authorities. `pinned`: name, address and port; the
-    name is then resolved to nothing else.
+    name is then resolved to nothing else, and no connection outlives its request.
     """
     connect_timeout = timedelta(seconds=CONNECT_TIMEOUT_S)
     builder = (
@@ -47,7 +47,7 @@ def build_client(ca_pem: bytes | None, pinned: tuple[str, str, int] | None = Non
         .timeout(timedelta(seconds=TOTAL_TIMEOUT_S))
     )
     if pinned is not None:
-        builder = builder.resolve(*pinned).https_only(True)
+        builder = builder.resolve(*pinned).https_only(True).pool_max_idle_per_host(0)
     for certificate in _CERTIFICATE.findall(ca_pem or b""):
         builder = builder.add_root_certificate_pem(certificate)
     return builder.build()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pyreqwest.client import Client
 
+from tenantry.adapters.webhook.clients import Pinned, PinnedClients
 from tenantry.adapters.webhook.lookups import Lookups, Resolve, system_addresses
 from tenantry.adapters.webhook.sending import Gone, build_client, post
 from tenantry.adapters.webhook.signing import message, signed
@@ -56,7 +57,7 @@ class TenantEndpoints:
     ) -> None:
         self._endpoints = endpoints
         self._clock = clock
-        self._ca_pem = ca_pem
+        self._clients = PinnedClients(clock, ca_pem)
         self._lookups = Lookups(clock, resolve)
         self._allowed = allowed
 
@@ -67,16 +68,18 @@ class TenantEndpoints:
             raise DeliveryFailed("the endpoint is removed or disabled", final=True)
         body = message(delivery)
         headers = signed(delivery, body, endpoint.secrets, self._clock.now())
-        client = build_client(self._ca_pem, await self._checked(delivery.tenant_id, endpoint.url))
+        pinned = await self._checked(delivery.tenant_id, endpoint.url)
+        client = self._clients.of(delivery.tenant_id, pinned)
         try:
             await post(client, endpoint.url, headers, body)
         except Gone as gone:
             await self._endpoints.disable(delivery.tenant_id, endpoint_id, gone.message)
             raise
-        finally:
-            await client.close()
 
-    async def _checked(self, tenant_id: TenantId, url: str) -> tuple[str, str, int]:
+    async def close(self) -> None:
+        await self._clients.close()
+
+    async def _checked(self, tenant_id: TenantId, url: str) -> Pinned:
         """Name, address and port. One address that is not allowed condemns them all: whoever owns
         the name could have it asked again until the other one comes.
         """
