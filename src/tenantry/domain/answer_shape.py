@@ -14,6 +14,8 @@ _MEMBERS: Final[Mapping[str, tuple[str, type[Any]]]] = {
     "contentBlockDelta": ("delta", dict),
     "messageStop": ("stopReason", str),
 }
+_OF_A_BLOCK: Final = frozenset({"contentBlockStart", "contentBlockDelta", "contentBlockStop"})
+_KNOWN: Final = _OF_A_BLOCK | _MEMBERS.keys() | {"metadata"}
 
 
 def is_answer(document: object) -> bool:
@@ -28,7 +30,9 @@ def is_answer(document: object) -> bool:
 def is_event(kind: str | None, payload: object) -> bool:
     """Of ConverseStream."""
     if not isinstance(payload, dict):
-        return kind not in _MEMBERS and kind != "metadata"  # what is new may hold anything
+        return kind not in _KNOWN  # what is new may hold anything
+    if kind in _OF_A_BLOCK and not isinstance(payload.get("contentBlockIndex", 0), int):
+        return False
     wanted = _MEMBERS.get(kind or "")
     if wanted is None:
         return True

@@ -40,8 +40,9 @@ class ChunkMaker:
         self._one_call = one_call
         self._finish = "stop"
         self._tools = -1  # index of the last tool call
-        self._unsaid = False  # it is under way, without any of its arguments
-        self._left_out = False  # another one is under way, and nothing is told of it
+        # By the block that it is in, for blocks may come by turns; None: nothing is told of it.
+        self._calls: dict[int | None, int | None] = {}
+        self._unsaid: set[int | None] = set()  # blocks under way, without any of their arguments
         self.finished = False
 
     def feed(
@@ -53,11 +54,11 @@ class ChunkMaker:
             case "messageStart":
                 return [self._chunk({"role": "assistant", "content": ""})]
             case "contentBlockStart":
-                return self._started(payload.get("start", {}))
+                return self._started(_block(payload), payload.get("start", {}))
             case "contentBlockDelta":
-                return self._delta(payload.get("delta", {}))
+                return self._delta(_block(payload), payload.get("delta", {}))
             case "contentBlockStop":
-                return self._stopped()
+                return self._stopped(_block(payload))
             case "messageStop":
                 self._finish = finish_reason(payload.get("stopReason"))
                 return []
@@ -69,15 +70,16 @@ class ChunkMaker:
             case _:
                 return []
 
-    def _started(self, start: dict[str, Any]) -> list[dict[str, Any]]:
+    def _started(self, block: int | None, start: dict[str, Any]) -> list[dict[str, Any]]:
         use = start.get("toolUse")
         if use is None:
             return []
-        self._left_out = self._one_call and self._tools >= 0
-        if self._left_out:
+        if self._one_call and self._tools >= 0:
+            self._calls[block] = None
             return []
         self._tools += 1
-        self._unsaid = True
+        self._calls[block] = self._tools
+        self._unsaid.add(block)
         call = {
             "index": self._tools,
             "id": use["toolUseId"],
@@ -86,23 +88,26 @@ class ChunkMaker:
         }
         return [self._chunk({"tool_calls": [call]})]
 
-    def _delta(self, delta: dict[str, Any]) -> list[dict[str, Any]]:
+    def _delta(self, block: int | None, delta: dict[str, Any]) -> list[dict[str, Any]]:
         if "text" in delta:
             return [self._chunk({"content": delta["text"]})]
         if "toolUse" in delta:
-            said = delta["toolUse"].get("input", "")
-            return [] if self._left_out else self._arguments(said)
+            return self._arguments(block, delta["toolUse"].get("input", ""))
         thought = delta.get("reasoningContent", {}).get("text")
         return [self._chunk({"reasoning_content": thought})] if thought else []
 
-    def _arguments(self, said: str) -> list[dict[str, Any]]:
-        self._unsaid = self._unsaid and not said
-        call = {"index": max(self._tools, 0), "function": {"arguments": said}}
+    def _arguments(self, block: int | None, said: str) -> list[dict[str, Any]]:
+        index = self._calls.get(block, max(self._tools, 0))
+        if index is None:
+            return []
+        if said:
+            self._unsaid.discard(block)
+        call = {"index": index, "function": {"arguments": said}}
         return [self._chunk({"tool_calls": [call]})]
 
-    def _stopped(self) -> list[dict[str, Any]]:
+    def _stopped(self, block: int | None) -> list[dict[str, Any]]:
         """A tool without parameters may be streamed without a word; OpenAI's always are JSON."""
-        return self._arguments("{}") if self._unsaid else []
+        return self._arguments(block, "{}") if block in self._unsaid else []
 
     def _last(
         self, usage: Usage, told: Mapping[str, Any], tier: str | None
@@ -122,3 +127,8 @@ class ChunkMaker:
         if self._include_usage:
             chunk["usage"] = None
         return chunk
+
+
+def _block(payload: Mapping[str, Any]) -> int | None:
+    """None where a stream does not say; its blocks come one after the other then."""
+    return payload.get("contentBlockIndex")
