@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,14 @@ from tenantry.adapters.postgres.embedded.account import database_account, run_as
 from tenantry.adapters.postgres.embedded.binaries import find_binaries
 
 LIMIT_S = 120
+# Waits until its standard input ends, as it does with whoever holds the other end; then ends the
+# server of the folder at once, and removes it.
+_AFTERMATH = """
+read -r _
+pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid"
+while test -n "$pid" && kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+rm -rf "$0"
+"""
 
 
 class OwnServer:
@@ -64,15 +71,19 @@ class OwnServer:
 
 @contextlib.contextmanager
 def own_server() -> Iterator[OwnServer]:
-    """Not made yet; ended and removed afterwards, in whatever state it is."""
+    """Not made yet; ended and removed afterwards, in whatever state it is, also where we are
+    killed."""
     folder = Path(tempfile.mkdtemp(prefix="tenantry-own-"))
-    server = OwnServer(folder)
+    aftermath = subprocess.Popen(
+        ["/bin/sh", "-c", _AFTERMATH, str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    )
     try:
+        server = OwnServer(folder)
         yield server
-    finally:
         with contextlib.suppress(AssertionError):  # it was stopped, or never started
             server.stop()
-        shutil.rmtree(folder)
+    finally:
+        aftermath.communicate()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import sys
 import urllib.request
 
 import pytest
-from tests.support.ports import free_port
+from tests.support.ports import free_ports
 from tests.support.postgres import scratch_folder
 from tests.support.stack import wait_until
 from tests.support.stack_processes import START_S
@@ -20,7 +20,7 @@ from tenantry.adapters.postgres.embedded.place import known_place
 
 @pytest.mark.slow
 def test_serve_starts_answers_and_ends_without_a_standard_output() -> None:
-    ports = [str(free_port()) for _ in range(3)]
+    ports = [str(port) for port in free_ports(3)]
     command = [sys.executable, "-m", "tenantry.entrypoints.cli.main", "serve", "--workers", "1"]
     for name, port in zip(("http", "https", "admin"), ports, strict=True):
         command += [f"--{name}-port", port]
