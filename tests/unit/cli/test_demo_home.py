@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import tomllib
 from collections.abc import Iterator
@@ -86,7 +87,9 @@ def echo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_gateway_has_them_whatever_file_of_settings_it_reads(tmp_path: Path) -> None:
     with gateway(tmp_path, ("--http-port", "0")) as ready:
         assert ready["s3"] == str(buckets_of(tmp_path))
-        assert ready["words"].endswith("serve --exit-with-parent --ready-json --http-port 0")
+        assert ready["words"].endswith(
+            f"serve --parent {os.getpid()} --exit-with-parent --ready-json --http-port 0"
+        )
 
 
 @pytest.mark.usefixtures("echo")

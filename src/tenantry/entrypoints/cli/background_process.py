@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -71,9 +72,9 @@ class BackgroundProcess:
             if self._stop.is_set():
                 return None
             # In a session of its own: what a terminal tells the whole group, we tell it in turn.
-            self._process = subprocess.Popen(  # noqa: S603 - our own
-                [sys.executable, "-P", *_COMMAND], start_new_session=True
-            )
+            # It is told who we are: we may have died by the time when it could look.
+            command = [sys.executable, "-P", *_COMMAND, "--parent", str(os.getpid())]
+            self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own
             return self._process
 
     def _look(self) -> None:

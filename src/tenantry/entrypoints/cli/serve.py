@@ -53,15 +53,19 @@ _log = logging.getLogger(__name__)
 @click.option("--admin-port", type=_PORT, help="Admin API and metrics; 0: any free port.")
 @click.option("--workers", type=click.IntRange(1, WORKERS_MAX), help="Gateway processes.")
 @click.option("--exit-with-parent", is_flag=True, help="End when the parent process ends.")
+@click.option("--parent", type=int, hidden=True, help="Whose end, where it is known already.")
 @click.option("--ready-json", is_flag=True, help="Print the addresses as one JSON line.")
-def serve(exit_with_parent: bool, ready_json: bool, **given: int | None) -> None:
+def serve(
+    exit_with_parent: bool, parent: int | None, ready_json: bool, **given: int | None
+) -> None:
     """Serve tenants until SIGTERM, SIGHUP or Ctrl-C.
 
     Example: `tenantry serve --http-port 8080 --workers 2`
     """
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     config = dataclasses.replace(settings(), **overrides)
-    parent = os.getppid() if exit_with_parent else None
+    if parent is None and exit_with_parent:
+        parent = os.getppid()
 
     log_events(env_told(config))
     if too_many := workers_problems(config):

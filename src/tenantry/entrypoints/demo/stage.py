@@ -43,7 +43,8 @@ def emulator(home: Path, port: int) -> Iterator[Mapping[str, Any]]:
 @contextmanager
 def gateway(home: Path, ports: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """`tenantry serve` as a process that ends with this one; yields its ready line."""
-    command = ["-m", "tenantry.entrypoints.cli.main", "serve", "--exit-with-parent", "--ready-json"]
+    command = ["-m", "tenantry.entrypoints.cli.main", "serve", "--parent", str(os.getpid())]
+    command += ["--exit-with-parent", "--ready-json"]
     buckets = {variable_of("s3_folder"): str(buckets_of(home))}
     with _process([*command, *ports], home / "serve.stderr", buckets) as ready:
         yield ready
