@@ -2,7 +2,8 @@
 
 Owns: that each round comes again and again. Does not own: what a round does (`application/`) nor
 which rounds there are (`bootstrap/background.py`). A failed round is logged and the next one tries
-again, after an outage soon. Several workers may run; every round is idempotent.
+again, after an outage soon. Several workers may run; every round is idempotent, and may be broken
+off anywhere.
 """
 
 from __future__ import annotations
@@ -16,14 +17,23 @@ from tenantry.bootstrap.failures import reason
 from tenantry.domain.errors import Unavailable
 
 RETRY_S = 30.0  # the pause after an outage, where a round's own is longer
+END_S = 10.0  # for a round under way to end; one over all tenants can take half an hour
 _log = logging.getLogger(__name__)
 
 
-async def run_rounds(rounds: Sequence[Round], stop: asyncio.Event) -> None:
-    """Runs until `stop` is set; an outage of the database is waited out."""
+async def run_rounds(rounds: Sequence[Round], stop: asyncio.Event, end_s: float = END_S) -> None:
+    """Runs until `stop` is set; an outage of the database is waited out. What is under way then is
+    broken off after `end_s`, as whoever waits for the end would do by killing the process.
+    """
     async with asyncio.TaskGroup() as running:
-        for each in rounds:
-            running.create_task(_repeat(each, stop), name=each.name)
+        tasks = [running.create_task(_repeat(each, stop), name=each.name) for each in rounds]
+        await stop.wait()
+        late = (await asyncio.wait(tasks, timeout=end_s))[1] if tasks else ()
+        for task in late:
+            _log.info(
+                "a round was broken off, and goes on when the next begins: %s", task.get_name()
+            )
+            task.cancel()
 
 
 async def _repeat(each: Round, stop: asyncio.Event) -> None:

@@ -63,3 +63,31 @@ def test_an_outage_is_one_line_of_whatever_rounds_meet_it(caplog: pytest.LogCapt
         "[Errno 111] Connection refused; round sweep",
         "[Errno 104] Connection reset by peer; round deliver",
     }
+
+
+def test_a_round_that_takes_long_holds_up_no_end() -> None:
+    """One over all tenants can take half an hour, and the others have ended by then."""
+    ended: list[str] = []
+
+    async def run() -> None:
+        stop, both = asyncio.Event(), asyncio.Barrier(2)
+
+        async def over_all_tenants() -> None:
+            await both.wait()
+            stop.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append("broken off")
+
+        async def short() -> None:
+            await both.wait()
+            await stop.wait()
+            ended.append("short")
+
+        async with asyncio.timeout(30):
+            long = [Round("usage-watch", 60.0, over_all_tenants), Round("sweep", 2.0, short)]
+            await rounds.run_rounds(long, stop, end_s=0.1)
+
+    asyncio.run(run())
+    assert ended == ["short", "broken off"]
