@@ -105,7 +105,8 @@ class UsageWatch(Protocol):
         self, tenant_id: TenantId, through: datetime, judge: Callable[[Watched], Sequence[NewAlert]]
     ) -> int:
         """Judges a tenant up to `through` and raises what `judge` finds, in one transaction; does
-        nothing where another worker does or did. `judge` is pure. Returns how many were raised.
+        nothing where another worker does or did. `judge` is pure and runs in a thread: what it
+        computes keeps no other round waiting. Returns how many were raised.
         """
         ...
 

@@ -1,13 +1,20 @@
-"""A fault with one tenant's hours silences nobody else."""
+"""A fault with one tenant's hours silences nobody else, and judging them keeps nothing waiting."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
 
 import pytest
 from tests.support.ledger import World, in_world
 from tests.support.postgres import Database
 from tests.support.watched import alerts_in, flat, hours_in, past, this_hour, told, when_final
 
+from tenantry.application.final_hours import last_final
 from tenantry.application.usage_watch import watch_usage
+from tenantry.domain.alert import NewAlert
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.usage import Usage
+from tenantry.ports.alerts import Watched
 
 RUNAWAY = Usage(uncached_in=1_200_000)
 
@@ -50,5 +57,24 @@ def test_an_outage_ends_the_round(database: Database) -> None:
         with pytest.raises(Unavailable):
             failing = Failing(world, Unavailable())
             await watch_usage(alerts_in(world), failing, when_final(this_hour()))
+
+    in_world(database, body)
+
+
+def test_other_rounds_go_on_while_a_tenant_is_judged(database: Database) -> None:
+    async def body(world: World) -> None:
+        went_on = threading.Event()
+        waited: list[bool] = []
+
+        def judge(_: Watched) -> Sequence[NewAlert]:
+            loop.call_soon_threadsafe(went_on.set)
+            waited.append(went_on.wait(5))
+            return []
+
+        loop = asyncio.get_running_loop()
+        through = last_final(when_final(this_hour()))
+        for who in (world.anna, world.bert):
+            assert await alerts_in(world).judged(who.tenant_id, through, judge) == 0
+        assert waited == [True, True]
 
     in_world(database, body)

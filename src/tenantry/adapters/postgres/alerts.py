@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -111,7 +112,8 @@ class PostgresAlerts(Pooled):
                 told=[(alert["kind"], hour_of(alert["ends_at"]) - 1) for alert in told],
                 budgets=[_to_budget_use(use) for use in budgets],
             )
-            raised = await self._raise(connection, judge(watched))
+            alerts = await asyncio.to_thread(judge, watched)
+            raised = await self._raise(connection, alerts)
             await connection.execute(self._sql["end_watch"], tenant_id, through)
         return raised
 
