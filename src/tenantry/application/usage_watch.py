@@ -15,6 +15,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 
 from tenantry.application.final_hours import first_hour, last_final
 from tenantry.application.pacing import outlook_of, past_of_use
@@ -31,6 +32,7 @@ from tenantry.domain.anomaly import (
 )
 from tenantry.domain.errors import Unavailable
 from tenantry.domain.ids import TenantId
+from tenantry.domain.pacing import Past, most_by_weeks
 from tenantry.ports.alerts import UsageHours, UsageWatch, Watched
 
 LATE_H = 75
@@ -120,15 +122,27 @@ def pace_alerts(budgets: Sequence[BudgetUse], series: FactSeries, now: datetime)
     months = [use for use in budgets if use.period == "month" and use.limit]
     past = past_of_use(series) if months else None
     for use in months:
-        assert past is not None and use.limit is not None
+        assert past is not None
+        if not _can_pass(use, past[use.basis], now):
+            continue
         found = outlook_of(use, budgets, past, now).forecast
-        if found is None or found.passes_at is None or use.settled >= use.limit:
+        if found is None or found.passes_at is None:
             continue
         if (
             found.based_on == "weeks"
         ):  # of a tenant's first days too little is known to wake someone
             alerts.append(pace_alert(use, found.expected, found.low, found.high, found.passes_at))
     return alerts
+
+
+def _can_pass(use: BudgetUse, past: Past, now: datetime) -> bool:
+    """Whether its forecast could: most budgets of many are far from their limits, and to forecast
+    each of them every hour is what costs."""
+    assert use.limit is not None
+    if use.ends_at is None or use.settled >= use.limit:
+        return False
+    most = Fraction(use.settled) + most_by_weeks(past, now, use.ends_at) * Fraction(use.rate)
+    return most > use.limit
 
 
 _VOLUME = frozenset({"usage.spike", "usage.surge", "usage.step"})

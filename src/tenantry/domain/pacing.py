@@ -83,7 +83,7 @@ def forecast(
     part of it that is the budget's. The rest begins with the next whole hour. None: too little is
     known.
     """
-    rest = range(-int(-now.timestamp() // HOUR_S), int(end.timestamp() // HOUR_S))
+    rest = _rest(now, end)
     by_week = _by_weeks(past, rest)
     hours, low, high = by_week or _by_days(past, rest) or (None, Fraction(0), Fraction(0))
     if hours is None:
@@ -95,6 +95,18 @@ def forecast(
         passes_at=_passes_at(now, rest, hours, Fraction(spent), limit, share),
         based_on="weeks" if by_week else "days",
     )
+
+
+def most_by_weeks(past: Past, now: datetime, end: datetime) -> Fraction:
+    """What a forecast by weeks never says more of, of the rest of a period that ends at `end`: in a
+    week of the rest each hour of the past stands for one hour at most. Takes no work."""
+    weeks = -(-len(_rest(now, end)) // WEEK_H)
+    return TREND_MAX * weeks * Fraction(past.sums[-1])
+
+
+def _rest(now: datetime, end: datetime) -> range:
+    """The hours that are to come."""
+    return range(-int(-now.timestamp() // HOUR_S), int(end.timestamp() // HOUR_S))
 
 
 _Rest = tuple[list[Fraction], Fraction, Fraction]  # by hour; least and most of all of it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import pytest
@@ -54,6 +54,24 @@ def with_spike(at: int, factor: int = 12, weeks: int = 8) -> list[int]:
 @pytest.mark.parametrize("requests", [steady(12), office(12), [0] * 500, [5], []])
 def test_the_usual_raises_nothing(requests: list[int]) -> None:
     assert alerts_of(used(requests)) == []
+
+
+class Unread(list[int]):
+    """What nobody looks at."""
+
+    def __getitem__(self, _: object) -> int:  # type: ignore[override]
+        raise AssertionError("it was read")
+
+    def __iter__(self) -> Iterator[int]:
+        raise AssertionError("it was read")
+
+
+def test_hours_of_a_tenant_below_the_floor_are_not_judged_one_by_one() -> None:
+    """Of many tenants most are so small that no hour, day or week of theirs could be told."""
+    small = used([1] * (12 * WEEK_H))
+    assert alerts_of(Series(small.start, small.tokens, Unread(), small.charges)) == []
+    with pytest.raises(AssertionError, match="was read"):
+        alerts_of(Series(small.start, [2 * count for count in small.tokens], Unread(), ()))
 
 
 def test_one_hour_is_a_spike_told_once_with_its_excess() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +10,7 @@ from fractions import Fraction
 
 import pytest
 
-from tenantry.domain.pacing import Past, forecast, past_of
+from tenantry.domain.pacing import Past, forecast, most_by_weeks, past_of
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 HOUR = int(MONDAY.timestamp()) // 3600
@@ -55,6 +56,29 @@ def test_a_limit_that_is_not_reached_is_not_passed() -> None:
     spent = forecast(of, MONDAY, end, spent=Decimal(5), limit=Decimal(4))
     assert spent is not None
     assert spent.passes_at == MONDAY
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_forecast_by_weeks_is_more_than_the_most_that_one_says(seed: int) -> None:
+    """By that most budgets of many are left out, without a forecast of each."""
+    draw, reached = random.Random(seed), Fraction(0)
+    for _ in range(12):
+        busy, growth = draw.choice((1, 5, 100)), draw.choice((0, 1, 20))
+
+        def amount(hour: int, busy: int = busy, growth: int = growth) -> Decimal:
+            if draw.randrange(busy):
+                return Decimal(0)
+            return Decimal(draw.randrange(1, 1_000)) * growth ** ((HOUR - hour) // WEEK < 1)
+
+        of = past(draw.randrange(3 * WEEK, 12 * WEEK), amount)
+        now = MONDAY + timedelta(minutes=draw.randrange(60))
+        end = MONDAY + timedelta(hours=draw.randrange(2, 62 * 24))
+        found = forecast(of, now, end, spent=Decimal(0), limit=None)
+        most = most_by_weeks(of, now, end)
+        if found is not None and found.based_on == "weeks":
+            assert Fraction(found.expected) <= most
+            reached = max(reached, Fraction(found.expected) / most if most else reached)
+    assert reached > Fraction(1, 100)  # it says something
 
 
 def test_the_hours_of_the_week_are_known() -> None:

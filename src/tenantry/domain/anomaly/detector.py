@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from tenantry.domain.anomaly.baseline import Judged, judged
 from tenantry.domain.anomaly.cohort import CohortPrior
-from tenantry.domain.anomaly.hours import DAY_H, Series
+from tenantry.domain.anomaly.hours import DAY_H, WEEK_H, Series, sums_of
 from tenantry.domain.anomaly.leak import leaks
 from tenantry.domain.anomaly.newcomer import newcomers
 from tenantry.domain.anomaly.planned import PlannedEvent, muted
@@ -65,13 +65,23 @@ def alerts_of(
 
 def _findings(series: Series, settings: Settings, prior: CohortPrior) -> Iterator[_Finding]:
     for kind, hours in WINDOWS.items():
+        if not _can_matter(series, hours, settings):
+            continue
         for window in newcomers(series, hours, prior, settings.scores[hours]):
             yield _Finding(kind, window)
         for window in judged(series, hours, prior):
             if window.score >= settings.scores[hours]:
                 yield _Finding(kind, window)
-    for window in leaks(series, prior):
-        yield _Finding(Kind.LEAK, window)
+    if _can_matter(series, WEEK_H, settings):
+        for window in leaks(series, prior):
+            yield _Finding(Kind.LEAK, window)
+
+
+def _can_matter(series: Series, hours: int, settings: Settings) -> bool:
+    """Whether any excess could reach the floor: none is more than what its window used. Most
+    tenants of many are small, and to judge each of their hours is what costs.
+    """
+    return max(sums_of(series.tokens, hours), default=0) >= settings.floor.tokens
 
 
 def _matters(series: Series, finding: _Finding, settings: Settings) -> bool:
