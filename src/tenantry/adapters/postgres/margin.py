@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -37,29 +38,21 @@ class PostgresMarginBooks(Pooled):
         self, start: datetime, end: datetime, by: MarginBy, tag: str
     ) -> tuple[Sequence[Books], Sequence[Mapping[str, Decimal]]]:
         asked = (start, end, by.value, tag)
-        names = {"": NO_TAG}
+        each, names = [], []
         async with self._snapshot() as connection:
-            rows = await self._rows(connection, "costs", *asked, TOKEN_CLASSES, CANARY_PREFIX)
-            audits = [row for row in rows if row["is_audit"]]
-            costs = [row for row in rows if not row["is_audit"]]
+            costs = await self._rows(connection, "costs", *asked, TOKEN_CLASSES, CANARY_PREFIX)
             charges = await self._rows(connection, "charges", *asked, CANARY_PREFIX)
             invoiced = await self._rows(connection, "invoiced", start, end)
-            found = tenants = _folded(costs, charges)
-            _add_invoiced(found, invoiced, by)
             if by is MarginBy.TENANT:
-                rows = await self._rows(connection, "names", list(found))
-                names = {row["tenant_id"]: row["name"] for row in rows}
+                ids = {row["name"] for row in (*costs, *charges)}
+                ids |= {row["tenant_id"] for row in invoiced}
+                names = await self._rows(connection, "names", list(ids))
             else:
-                of_each = await self._rows(
+                each = await self._rows(
                     connection, "charges", start, end, MarginBy.TENANT.value, "", CANARY_PREFIX
                 )
-                tenants = _folded([], of_each)
-                _add_invoiced(tenants, invoiced, MarginBy.TENANT)
-        books = [replace(each, name=names.get(key, key)) for key, each in found.items()]
-        books += [
-            replace(each, name=AUDITS, is_audit=True) for each in _folded(audits, []).values()
-        ]
-        return books, [tenants[key].earned for key in sorted(tenants)]
+        # Of 10,000 tenants it takes a second, and whose loop this is may serve tenants.
+        return await asyncio.to_thread(_books_of, by, costs, charges, invoiced, each, names)
 
     async def months(self, start: datetime, end: datetime) -> Sequence[TenantMonth]:
         async with self._snapshot() as connection:
@@ -83,6 +76,28 @@ class PostgresMarginBooks(Pooled):
     async def _rows(self, connection: Any, name: str, *values: object) -> list[Any]:
         rows: list[Any] = await connection.fetch(self._sql[name], *values, timeout=REPORT_TIMEOUT_S)
         return rows
+
+
+def _books_of(
+    by: MarginBy,
+    rows: Sequence[Any],
+    charges: Sequence[Any],
+    invoiced: Sequence[Any],
+    each: Sequence[Any],
+    named: Sequence[Any],
+) -> tuple[Sequence[Books], Sequence[Mapping[str, Decimal]]]:
+    """`each`: charges by tenant, where groups are no tenants; `named`: tenants, where they are."""
+    audits = [row for row in rows if row["is_audit"]]
+    costs = [row for row in rows if not row["is_audit"]]
+    found = tenants = _folded(costs, charges)
+    _add_invoiced(found, invoiced, by)
+    if by is not MarginBy.TENANT:
+        tenants = _folded([], each)
+        _add_invoiced(tenants, invoiced, MarginBy.TENANT)
+    names = {"": NO_TAG} | {row["tenant_id"]: row["name"] for row in named}
+    books = [replace(group, name=names.get(key, key)) for key, group in found.items()]
+    books += [replace(group, name=AUDITS, is_audit=True) for group in _folded(audits, []).values()]
+    return books, [tenants[key].earned for key in sorted(tenants)]
 
 
 def _add_invoiced(found: dict[str, Books], rows: Sequence[Any], by: MarginBy) -> None:

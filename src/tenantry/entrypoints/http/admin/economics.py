@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 from tenantry.application.margin import TAG, margin_of
@@ -31,7 +32,7 @@ async def economics(call: Call) -> Response:
     report = await margin_of(
         services.margin_books, span.start, span.end, by, services.shared_costs, tag
     )
-    return json_response(from_margin(report, span.start, span.end))
+    return await asyncio.to_thread(lambda: json_response(from_margin(report, span.start, span.end)))
 
 
 def month_of(now: datetime) -> Span:
