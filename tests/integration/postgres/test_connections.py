@@ -8,6 +8,7 @@ import pytest
 from tests.support.postgres import Database, new_cluster, scratch_folder
 
 from tenantry.adapters.postgres.connections import (
+    DEAD_CLIENT_AFTER,
     KEEPALIVE_SETTINGS,
     PINNED_SETTINGS,
     Databases,
@@ -82,6 +83,21 @@ def test_a_host_that_vanishes_is_noticed(database: Database, role: str) -> None:
                 for name, value in KEEPALIVE_SETTINGS.items():
                     # Over a local socket there is nothing to keep alive: the kernel tells at once.
                     assert await connection.fetchval(f"SHOW {name}") == (value if over_tcp else "0")
+        finally:
+            databases.terminate()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("role", ["control", "operator"])
+def test_a_report_ends_with_who_asked_for_it(database: Database, role: str) -> None:
+    """By kill -9 too, while its statement runs, which may for ten minutes."""
+
+    async def run() -> None:
+        databases = await Databases.open(database.dsn)
+        try:
+            pool = getattr(databases, role)
+            assert await pool.fetchval("SHOW client_connection_check_interval") == DEAD_CLIENT_AFTER
         finally:
             databases.terminate()
 

@@ -46,6 +46,9 @@ KEEPALIVE_SETTINGS = {
     "tcp_keepalives_interval": "10",  # s
     "tcp_keepalives_count": "3",
 }
+# How soon it notices that a client has died, by kill -9 or by its user, while a statement runs.
+# Else a report that nobody waits for goes on to its end, and its snapshot holds back vacuum.
+DEAD_CLIENT_AFTER = "5s"
 _CLIENT_GRACE_S = 5.0  # how much later than the server the client gives up on a statement
 
 
@@ -150,6 +153,8 @@ def _settings(role: PoolRole, application: str) -> dict[str, str]:
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_TIMEOUT_MS),
     }
     settings |= KEEPALIVE_SETTINGS
+    if role != "app":  # whose statements are short
+        settings["client_connection_check_interval"] = DEAD_CLIENT_AFTER
     if role == "operator":
         settings["default_transaction_read_only"] = "on"
     return settings
