@@ -64,16 +64,36 @@ def wrong_type(path: str, expected: str) -> EmulatedError:
 
 
 def not_in_set(path: str, value: object, allowed: Iterable[str]) -> EmulatedError:
-    return validation(
-        f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy constraint: "
-        f"Member must satisfy enum value set: [{', '.join(allowed)}]"
-    )
+    """Of a value that is left out or null, that it must not be."""
+    if value is None:
+        return missing(path)
+    return _unfit(f"Value '{value}'", path, f"satisfy enum value set: [{', '.join(allowed)}]")
+
+
+def missing(path: str) -> EmulatedError:
+    return _unfit("Value null", path, "not be null")
 
 
 def too_short(path: str) -> EmulatedError:
+    return _unfit("Value", path, "have length greater than or equal to 1")
+
+
+def too_long(path: str, most: int) -> EmulatedError:
+    return _unfit("Value", path, f"have length less than or equal to {most}")
+
+
+def too_low(path: str, value: float, least: int) -> EmulatedError:
+    return _unfit(f"Value '{value}'", path, f"have value greater than or equal to {least}")
+
+
+def no_match(path: str, value: str, pattern: str) -> EmulatedError:
+    return _unfit(f"Value '{value}'", path, f"satisfy regular expression pattern: {pattern}")
+
+
+def _unfit(value: str, path: str, must: str) -> EmulatedError:
     return validation(
-        f"1 validation error detected: Value at '{path}' failed to satisfy constraint: "
-        "Member must have length greater than or equal to 1"
+        f"1 validation error detected: {value} at '{path}' failed to satisfy constraint: "
+        f"Member must {must}"
     )
 
 

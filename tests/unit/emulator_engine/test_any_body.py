@@ -27,7 +27,10 @@ TOOLS = {"tools": [{"toolSpec": {"name": "t", "inputSchema": {"json": {"type": "
 CONVERSE = {
     "messages": [
         {"role": "user", "content": [{"text": "a"}, {"cachePoint": {"type": "default"}}]},
-        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "1", "name": "t"}}]},
+        {
+            "role": "assistant",
+            "content": [{"toolUse": {"toolUseId": "1", "name": "t", "input": {}}}],
+        },
         {
             "role": "user",
             "content": [

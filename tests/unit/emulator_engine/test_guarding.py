@@ -52,7 +52,10 @@ SCHEMA = {"type": "object"}
 CONVERSES = {
     "messages": [
         {"role": "user", "content": [{"text": MAIL}]},
-        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "1", "name": "t"}}]},
+        {
+            "role": "assistant",
+            "content": [{"toolUse": {"toolUseId": "1", "name": "t", "input": {}}}],
+        },
         {
             "role": "user",
             "content": [
@@ -68,7 +71,10 @@ CLAUDES = {
     "system": f"{MAIL} bomb",
     "messages": [
         {"role": "user", "content": MAIL},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "t"}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "1", "name": "t", "input": {}}],
+        },
         {
             "role": "user",
             "content": [

@@ -71,7 +71,7 @@ def test_data_that_is_not_what_it_says_is_refused(fixed, call, block, words) -> 
             r"#/messages/2/content/0: extraneous key \[toolResult\] is not permitted",
         ),
         (document(), "us.amazon.nova-2-lite-v1:0", None),
-        (image(s3Location={"uri": "s3:"}), "us.amazon.nova-2-lite-v1:0", None),
+        (image(s3Location={"uri": "s3://bucket/a"}), "us.amazon.nova-2-lite-v1:0", None),
         (image(s3Location={"uri": "s3:"}), None, "doesn't support the s3Uri field"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from bedrock_emulator.engine import errors
@@ -41,6 +42,17 @@ def object_in(body: dict[str, Any], name: str, path: str | None = None) -> dict[
     return {} if value is None else as_object(value, name if path is None else path)
 
 
+def only_member(block: Any, path: str, shape: str) -> tuple[str, Any]:
+    """The one member of a tagged union."""
+    block = as_object(block, path.replace(".", "/"))
+    members = [(key, value) for key, value in block.items() if value is not None]
+    if len(members) != 1:
+        raise errors.validation(
+            f"The {shape} object at {path} must set one of the following keys, and only one."
+        )
+    return members[0]
+
+
 def as_text(value: Any, path: str) -> str:
     if not isinstance(value, str):
         raise errors.wrong_type(path, "string")
@@ -51,15 +63,10 @@ def word(value: Any, path: str, pattern: str) -> str:
     """A text of at most 64 characters out of a class, as tools' names and ids are."""
     text = as_text(value, path)
     if len(text) > WORD_MAX:
-        said = f"have length less than or equal to {WORD_MAX}"
-    elif not re.fullmatch(pattern, text):
-        said = f"satisfy regular expression pattern: {pattern}"
-    else:
-        return text
-    raise errors.validation(
-        f"1 validation error detected: Value '{text}' at '{path}' failed to satisfy constraint: "
-        f"Member must {said}"
-    )
+        raise errors.too_long(path, WORD_MAX)
+    if not re.fullmatch(pattern, text):
+        raise errors.no_match(path, text, pattern)
+    return text
 
 
 def whole_number(value: Any, path: str) -> int:
@@ -67,17 +74,25 @@ def whole_number(value: Any, path: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise errors.wrong_type(path.replace(".", "/"), "integer")
     if value < 1:
-        raise errors.validation(
-            f"1 validation error detected: Value '{value}' at '{path}' failed to satisfy "
-            "constraint: Member must have value greater than or equal to 1"
-        )
+        raise errors.too_low(path, value, 1)
     return value
+
+
+def number(value: Any, path: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise errors.wrong_type(path.replace(".", "/"), "number")
+
+
+def numbers_in(body: dict[str, Any], names: Iterable[str]) -> None:
+    """Members that are numbers, or are left out."""
+    for name in names:
+        if body.get(name) is not None:
+            number(body[name], name)
 
 
 def fraction(value: Any, path: str) -> None:
     """A number from 0 to 1, as temperature and topP are."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise errors.wrong_type(path.replace(".", "/"), "number")
+    number(value, path)
     if not 0 <= value <= 1:
         bound = "less than or equal to 1" if value > 1 else "greater than or equal to 0"
         raise errors.validation(
@@ -89,15 +104,9 @@ def fraction(value: Any, path: str) -> None:
 def stop_sequences(value: Any, path: str) -> tuple[str, ...]:
     texts = tuple(as_text(item, path) for item in as_list(value, path))
     if len(texts) > STOP_SEQUENCES_MAX:
-        raise errors.validation(
-            f"1 validation error detected: Value at '{path.replace('/', '.')}' failed to satisfy "
-            f"constraint: Member must have length less than or equal to {STOP_SEQUENCES_MAX}"
-        )
+        raise errors.too_long(path.replace("/", "."), STOP_SEQUENCES_MAX)
     if any(not text for text in texts):
-        raise errors.validation(
-            f"1 validation error detected: Value at '{path.replace('/', '.')}' failed to satisfy "
-            "constraint: Member must have length greater than or equal to 1"
-        )
+        raise errors.too_short(path.replace("/", "."))
     return texts
 
 

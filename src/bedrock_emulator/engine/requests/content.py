@@ -8,7 +8,7 @@ from typing import Any
 
 from bedrock_emulator.engine import errors, media
 from bedrock_emulator.engine.prompt import Prompt
-from bedrock_emulator.engine.requests import cache_points, checks
+from bedrock_emulator.engine.requests import cache_points, checks, shapes
 from bedrock_emulator.engine.types import EmulatedError
 
 _IMAGE_FORMATS = ("gif", "jpeg", "png", "webp")
@@ -79,7 +79,7 @@ class ContentReader:
             raise _blank("ContentBlock", f"{self.path}.content.{places[0]}")
 
     def _block(self, block: Any, path: str) -> str:
-        kind, value = only_member(block, path, "ContentBlock")
+        kind, value = checks.only_member(block, path, "ContentBlock")
         if kind not in _BLOCKS:
             raise errors.extraneous_key("/" + path.replace(".", "/"), kind)
         self._kinds.append(kind)
@@ -100,7 +100,7 @@ class ContentReader:
         if kind in ("toolUse", "toolResult"):
             return self._tool(kind, checks.as_object(value, path), path)
         if kind == "searchResult":
-            return self._search_result(checks.as_object(value, path), f"{path}.{kind}", mark)
+            return self._search_result(value, f"{path}.{kind}", mark)
         text = _other_text(kind, value, path)
         prompt.add_text(f"{mark}{kind}:", text)
         return text if kind != "reasoningContent" else ""
@@ -111,8 +111,10 @@ class ContentReader:
         value = checks.as_object(value, path)
         path = f"{path}.{kind}"
         origin, source = _read_source(kind, value, path)
-        if origin == "s3Location" and self.prompt.model.native != "nova":
-            raise errors.unsupported_field("s3Uri")
+        if origin == "s3Location":
+            if self.prompt.model.native != "nova":
+                raise errors.unsupported_field("s3Uri")
+            shapes.hold(source, shapes.S3_LOCATION, f"{path}.source.s3Location")
         mark = f"{self.role}:{kind}:{json.dumps(value, sort_keys=True)}"
         if kind == "document":
             return self._document(value, origin, source, mark, path)
@@ -153,6 +155,7 @@ class ContentReader:
                 "hyphens, parentheses, and square brackets. The name can't contain more than one "
                 "consecutive whitespace character."
             )
+        shapes.hold(value, shapes.DOCUMENT, path)
         data = source if origin == "bytes" else b""
         if len(data) > media.DOCUMENT_BYTES_MAX:
             raise errors.too_large("document", path, "4.5 MB")
@@ -164,7 +167,7 @@ class ContentReader:
             str(value.get("name", "")),
             blocks,
             one_text=origin != "content",
-            cited=_is_cited(value, path),
+            cited=_is_cited(value),
         )
         if text := "\n".join(blocks):
             self.prompt.add(mark, self.prompt.tokeniser.count(text))
@@ -172,17 +175,17 @@ class ContentReader:
         self.prompt.add(mark, media.document_tokens(data))
         return ""
 
-    def _search_result(self, value: dict[str, Any], path: str, mark: str) -> str:
-        blocks = _texts_in(value, path)
-        title, origin = str(value.get("title", "")), str(value.get("source", ""))
+    def _search_result(self, value: Any, path: str, mark: str) -> str:
+        shapes.hold(value, shapes.SEARCH_RESULT, path)
+        blocks = _texts_in(value)
         self.prompt.add_text(f"{mark}searchResult:", "\n".join(blocks))
         self.prompt.add_source(
             "search_result",
-            title,
+            value["title"],
             blocks,
             one_text=False,
-            cited=_is_cited(value, path),
-            origin=origin,
+            cited=_is_cited(value),
+            origin=value["source"],
         )
         return search_passage(blocks)
 
@@ -196,6 +199,8 @@ class ContentReader:
         identity = checks.word(value.get("toolUseId"), f"{where}.toolUseId", checks.TOOL_USE_ID)
         if kind == "toolUse":
             checks.word(value.get("name"), f"{where}.name", checks.TOOL_NAME)
+            if "input" not in value:
+                raise errors.missing(f"{where}.input")
             self.tool_uses.append(identity)
             self.prompt.called.append((str(value.get("name")), value.get("input")))
             text = json.dumps([value.get("name"), value.get("input")], ensure_ascii=False)
@@ -211,7 +216,9 @@ class ContentReader:
         inner = checks.list_in(value, "content", f"{path}.toolResult.content")
         if self.prompt.model.native == "nova" and any(map(_lies_in_s3, inner)):
             raise errors.from_model(errors.extraneous_key(f"/{path.replace('.', '/')}", kind))
-        return "\n".join(self._result(entry, f"{path}.toolResult.content") for entry in inner)
+        return "\n".join(
+            self._result(entry, f"{where}.content.{index}") for index, entry in enumerate(inner)
+        )
 
     def _settle(self, identity: str) -> None:
         """A built-in tool has run within the assistant's own turn."""
@@ -223,18 +230,17 @@ class ContentReader:
         self.tool_uses.remove(identity)
 
     def _result(self, entry: Any, path: str) -> str:
-        kind, value = only_member(entry, path, "ToolResultContentBlock")
+        kind, value = checks.only_member(entry, path, "ToolResultContentBlock")
         if kind in ("image", "document", "video"):
             return self._media(kind, value, path)
+        if kind == "searchResult":
+            return self._search_result(value, f"{path}.{kind}", f"{self.role}:toolResult:")
         if kind == "text":
-            text = checks.as_text(value, path)
+            text = checks.as_text(value, path.replace(".", "/") + "/text")
         elif kind == "json":
             text = json.dumps(value, ensure_ascii=False)
-        elif kind == "searchResult":
-            mark = f"{self.role}:toolResult:"
-            return self._search_result(checks.as_object(value, path), f"{path}.{kind}", mark)
         else:
-            text = _other_text(kind, value, path)
+            raise errors.extraneous_key("/" + path.replace(".", "/"), kind)
         self._count("toolResult:", text)
         return text
 
@@ -256,17 +262,6 @@ def _lies_in_s3(entry: Any) -> bool:
     return isinstance(source, dict) and source.get("s3Location") is not None
 
 
-def only_member(block: Any, path: str, shape: str) -> tuple[str, Any]:
-    """The one member of a tagged union."""
-    block = checks.as_object(block, path.replace(".", "/"))
-    members = [(key, value) for key, value in block.items() if value is not None]
-    if len(members) != 1:
-        raise errors.validation(
-            f"The {shape} object at {path} must set one of the following keys, and only one."
-        )
-    return members[0]
-
-
 def read_text(value: Any, path: str, shape: str) -> str:
     text = checks.as_text(value, path.replace(".", "/") + "/text")
     if not text.strip():
@@ -283,7 +278,7 @@ def _blank(shape: str, path: str) -> EmulatedError:
 
 def guarded_text(value: Any, path: str) -> str:
     """The text of a block that a guardrail looks at; of an image none."""
-    kind, inner = only_member(value, path, "GuardrailContentBlock")
+    kind, inner = checks.only_member(value, path, "GuardrailContentBlock")
     path = f"{path}.{kind}"
     if kind == "image":
         image = checks.as_object(inner, path.replace(".", "/"))
@@ -309,7 +304,7 @@ def guarded_text(value: Any, path: str) -> str:
 def _read_source(kind: str, value: dict[str, Any], path: str) -> tuple[str, Any]:
     """Where a block's data comes from, and that; bytes are decoded."""
     path = f"{path}.source"
-    origin, source = only_member(value.get("source"), path, f"{kind.title()}Source")
+    origin, source = checks.only_member(value.get("source"), path, f"{kind.title()}Source")
     if origin not in _SOURCES[kind]:
         raise errors.extraneous_key("/" + path.replace(".", "/"), origin)
     if origin != "bytes":
@@ -339,21 +334,13 @@ def _document_texts(origin: str, source: Any, path: str) -> list[str]:
         return [checks.as_text(source, path.replace(".", "/") + "/text")]
     if origin != "content":
         return []
-    path = f"{path}.content"
-    entries = [
-        only_member(entry, path, "DocumentContentBlock")
-        for entry in checks.as_list(source, path.replace(".", "/"))
-    ]
-    return [checks.as_text(text, path.replace(".", "/")) for _, text in entries]
+    shapes.hold(source, shapes.DOCUMENT_CONTENT, f"{path}.content")
+    return [str(entry["text"]) for entry in source]
 
 
-def _is_cited(value: dict[str, Any], path: str) -> bool:
+def _is_cited(value: dict[str, Any]) -> bool:
     """Whether a document or search result asks to be cited where it is quoted."""
-    where = path.replace(".", "/") + "/citations"
-    enabled = checks.object_in(value, "citations", where).get("enabled", False)
-    if not isinstance(enabled, bool):
-        raise errors.wrong_type(f"{where}/enabled", "boolean")
-    return enabled
+    return bool((value.get("citations") or {}).get("enabled"))
 
 
 def match_tool_results(pending: list[str], answered: list[str], path: str) -> None:
@@ -371,18 +358,16 @@ def match_tool_results(pending: list[str], answered: list[str], path: str) -> No
         )
 
 
-def _texts_in(value: dict[str, Any], path: str) -> list[str]:
-    parts = checks.list_in(value, "content", f"{path}.content".replace(".", "/"))
-    return [str(part.get("text", "")) for part in parts if isinstance(part, dict)]
+def _texts_in(value: dict[str, Any]) -> list[str]:
+    return [str(part["text"]) for part in value.get("content") or ()]
 
 
 def _other_text(kind: str, value: Any, path: str) -> str:
     if kind == "guardContent":
         return guarded_text(value, path)
-    value = checks.as_object(value, path)
+    shapes.hold(value, shapes.BLOCKS[kind], f"{path}.{kind}")
     if kind == "reasoningContent":
-        text = value.get("reasoningText")
-        return str(text.get("text", "")) if isinstance(text, dict) else ""
+        return str((value.get("reasoningText") or {}).get("text", ""))
     if kind == "citationsContent":
-        return "\n".join(_texts_in(value, f"{path}.{kind}"))
+        return "\n".join(_texts_in(value))
     return json.dumps(value, ensure_ascii=False)

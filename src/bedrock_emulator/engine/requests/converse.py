@@ -8,7 +8,7 @@ from typing import Any
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.catalogue import Model
 from bedrock_emulator.engine.prompt import Prompt, Turn
-from bedrock_emulator.engine.requests import cache_points, checks, content
+from bedrock_emulator.engine.requests import cache_points, checks, content, shapes
 from bedrock_emulator.engine.requests.answer_format import read_format
 from bedrock_emulator.engine.requests.thinking import Beside, check_choice, read_thinking
 from bedrock_emulator.engine.requests.tooling import read_tool_config
@@ -79,11 +79,7 @@ def _read_settings(body: dict[str, Any], prompt: Prompt) -> None:
     if tier is not None:
         name = checks.as_object(tier, "serviceTier").get("type")
         if name not in checks.TIERS:
-            raise errors.validation(
-                f"1 validation error detected: Value '{name}' at 'serviceTier.type' failed to "
-                "satisfy constraint: Member must satisfy enum value set: "
-                f"[{', '.join(checks.TIERS)}]"
-            )
+            raise errors.not_in_set("serviceTier.type", name, checks.TIERS)
         prompt.tier = name if name in prompt.model.tiers else "default"
     performance = checks.object_in(body, "performanceConfig")
     latency = performance.get("latency")
@@ -118,13 +114,10 @@ def _read_passed_on(body: dict[str, Any], prompt: Prompt) -> None:
 
 def _field_paths(paths: Any) -> tuple[str, ...]:
     name = "additionalModelResponseFieldPaths"
-    texts = tuple(checks.as_text(path, name) for path in checks.as_list(paths, name))
-    if len(texts) > _FIELD_PATHS_MAX:
-        raise errors.validation(
-            f"1 validation error detected: Value at '{name}' failed to satisfy constraint: Member "
-            f"must have length less than or equal to {_FIELD_PATHS_MAX}"
-        )
-    return texts
+    if len(checks.as_list(paths, name)) > _FIELD_PATHS_MAX:
+        raise errors.too_long(name, _FIELD_PATHS_MAX)
+    shapes.hold(paths, shapes.FIELD_PATHS, name)
+    return tuple(paths)
 
 
 def _read_inference(inference: Any, prompt: Prompt) -> None:
@@ -153,8 +146,8 @@ def _read_output_config(config: dict[str, Any], prompt: Prompt) -> None:
     if form.get("type") not in _TEXT_FORMATS:
         raise errors.not_in_set("outputConfig.textFormat.type", form.get("type"), _TEXT_FORMATS)
     structure = checks.as_object(form.get("structure"), "outputConfig/textFormat/structure")
-    schema = checks.as_object(structure.get("jsonSchema"), "outputConfig/textFormat/structure")
-    text = checks.as_text(schema.get("schema"), "outputConfig/textFormat/structure/jsonSchema")
+    shapes.hold(structure, shapes.ANSWER_FORMAT, "outputConfig.textFormat.structure")
+    text = structure["jsonSchema"]["schema"]
     try:
         prompt.schema = checks.as_object(json.loads(text), "outputConfig/schema")
     except ValueError:
@@ -165,17 +158,14 @@ def _read_output_config(config: dict[str, Any], prompt: Prompt) -> None:
 
 def _check_effort(effort: str) -> None:
     if len(effort) > _EFFORT_MAX:
-        raise errors.validation(
-            f"1 validation error detected: Value '{effort}' at 'outputConfig.effort' failed to "
-            f"satisfy constraint: Member must have length less than or equal to {_EFFORT_MAX}"
-        )
+        raise errors.too_long("outputConfig.effort", _EFFORT_MAX)
 
 
 def _read_system(blocks: list[Any], prompt: Prompt) -> None:
     texts = []
     for index, block in enumerate(blocks):
         path = f"system.{index}"
-        kind, value = content.only_member(block, path, "SystemContentBlock")
+        kind, value = checks.only_member(block, path, "SystemContentBlock")
         if kind == "cachePoint":
             cache_points.read_cache_point(value, prompt)
         elif kind == "text":
@@ -221,10 +211,7 @@ def _read_messages(messages: list[Any], prompt: Prompt) -> None:
 
 def _role(role: Any, previous: str | None, index: int) -> Any:
     if role not in ("user", "assistant", "system"):
-        raise errors.validation(
-            f"1 validation error detected: Value '{role}' at 'messages.{index + 1}.member.role' "
-            "failed to satisfy constraint: Member must satisfy enum value set: [user, assistant]"
-        )
+        raise errors.not_in_set(f"messages.{index + 1}.member.role", role, ("user", "assistant"))
     if previous is None and role == "assistant":
         raise errors.validation(
             "A conversation must start with a user message. Try again with a conversation that "

@@ -7,7 +7,7 @@ from typing import Any
 
 from bedrock_emulator.engine import errors
 from bedrock_emulator.engine.prompt import Prompt, Tool
-from bedrock_emulator.engine.requests import cache_points, checks, content
+from bedrock_emulator.engine.requests import cache_points, checks, shapes
 
 _SYSTEM_TOOL_TOKENS = 400  # the template of a built-in tool; about what recorded calls show
 
@@ -21,12 +21,13 @@ def read_tool_config(config: dict[str, Any], prompt: Prompt) -> None:
         )
     for index, entry in enumerate(tools):
         path = f"toolConfig.tools.{index}"
-        kind, value = content.only_member(entry, path, "Tool")
+        kind, value = checks.only_member(entry, path, "Tool")
         if kind == "cachePoint":
             cache_points.read_cache_point(value, prompt)
         elif kind == "toolSpec":
             prompt.add_tool(_tool(checks.as_object(value, f"{path}.toolSpec"), path))
         elif kind == "systemTool":
+            shapes.hold(value, shapes.SYSTEM_TOOL, f"{path}.systemTool")
             prompt.built_in_tools += 1
             prompt.add(f"systemTool:{value}", _SYSTEM_TOOL_TOKENS)
         else:
@@ -52,22 +53,28 @@ def named_twice(tools: Iterable[Tool]) -> str | None:
 
 def _tool(spec: dict[str, Any], path: str) -> Tool:
     name = checks.word(spec.get("name"), f"{path}.member.toolSpec.name", checks.TOOL_NAME)
-    schema = checks.as_object(spec.get("inputSchema"), f"{path}.toolSpec.inputSchema")
-    document = checks.as_object(schema.get("json"), f"{path}.toolSpec.inputSchema.json")
+    where = f"{path}.toolSpec.inputSchema"
+    kind, schema = checks.only_member(spec.get("inputSchema"), where, "ToolInputSchema")
+    if kind != "json":
+        raise errors.extraneous_key("/" + where.replace(".", "/"), kind)
+    document = checks.as_object(schema, f"{where}.json".replace(".", "/"))
     if document.get("type") != "object":
         raise errors.validation(
-            f"The value at {path}.toolSpec.inputSchema.json.type must be one of the following: "
-            "object."
+            f"The value at {where}.json.type must be one of the following: object."
         )
     description = spec.get("description")
     if description is not None and not checks.as_text(description, f"{path}.toolSpec.description"):
         raise errors.too_short(f"{path}.toolSpec.description")
+    strict = spec.get("strict")
+    if strict is not None and not isinstance(strict, bool):
+        raise errors.wrong_type(f"{path}.toolSpec.strict".replace(".", "/"), "boolean")
     return Tool(name, description or "", document)
 
 
 def _choice(choice: Any, prompt: Prompt) -> str:
-    kind, value = content.only_member(choice, "toolConfig.toolChoice", "ToolChoice")
+    kind, value = checks.only_member(choice, "toolConfig.toolChoice", "ToolChoice")
     if kind in ("auto", "any"):
+        checks.as_object(value, f"toolConfig/toolChoice/{kind}")
         return kind
     if kind != "tool":
         raise errors.extraneous_key("/toolConfig/toolChoice", kind)
