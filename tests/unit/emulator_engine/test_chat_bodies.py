@@ -42,6 +42,41 @@ def test_more_answers_than_one_are_refused(fixed, call, count) -> None:
     assert caught.value.status == 400
 
 
+def saying(**members: object) -> dict[str, object]:
+    return {"messages": [{"role": "user", "content": "Hello.", **members}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "words"),
+    [
+        ({**CHAT, "temperature": "hot"}, GPT, "#/temperature: expected type: number"),
+        ({**CHAT, "top_p": True}, GPT, "#/top_p: expected type: number"),
+        ({"prompt": "a", "temperature": []}, "meta.llama3-3-70b-instruct-v1:0", "#/temperature"),
+        ({"prompt": "a", "top_k": "5"}, "mistral.mistral-7b-instruct-v0:2", "#/top_k: expected"),
+        (saying(content=["a"]), GPT, "#/messages/0/content/0: expected type: object"),
+        (saying(content=[{"type": "text", "text": 1}]), GPT, "0/content/0: expected type: string"),
+        (saying(tool_calls=["a"]), GPT, "#/messages/0/tool_calls/0: expected type: object"),
+        (saying(tool_calls=[{}]), GPT, "#/messages/0/tool_calls/0: expected type: object"),
+        (saying(tool_calls=[{"function": {}}]), GPT, "tool_calls/0/function/name: expected"),
+        (
+            saying(tool_calls=[{"function": {"name": "t", "arguments": {}}}]),
+            GPT,
+            "function/arguments: expected type: string",
+        ),
+        (
+            {**CHAT, "tools": [{"function": {"name": "t", "description": 1}}]},
+            GPT,
+            "tools/0/function/description: expected type: string",
+        ),
+    ],
+)
+def test_members_of_a_wrong_type_are_refused(fixed, call, body, model, words) -> None:
+    with pytest.raises(EmulatedError) as caught:
+        fixed.answer(call(body, "InvokeModel", model))
+    assert words in caught.value.message
+    assert caught.value.status == 400
+
+
 @pytest.mark.parametrize("count", [1, None])
 def test_one_answer_may_be_asked_for(fixed, call, count) -> None:
     answer = fixed.answer(call({**CHAT, "n": count}, "InvokeModel", GPT)).body

@@ -59,7 +59,6 @@ BETA = {"anthropic_beta": ["context-1m-2025-08-07"]}
         ("anthropic.claude-sonnet-4-20250514-v1:0", BETA, True),
         (CLAUDE, {}, False),
         (CLAUDE, {"anthropic_beta": ["interleaved-thinking-2025-05-14"]}, False),
-        (CLAUDE, {"anthropic_beta": "context-1m-2025-08-07"}, False),
         ("anthropic.claude-haiku-4-5-20251001-v1:0", BETA, False),
     ],
 )

@@ -29,6 +29,7 @@ def _read(body: dict[str, Any], model: Model, limit: str, allowed: frozenset[str
     prompt.turns.append(Turn("user", text))
     if body.get(limit) is not None:
         prompt.max_tokens = checks.whole_number(body[limit], limit)
+    checks.numbers_in(body, ("temperature", "top_p", "top_k"))
     if body.get("stop") is not None:
         prompt.stop_sequences = checks.stop_sequences(body["stop"], "stop")
     checks.within_limits(prompt)

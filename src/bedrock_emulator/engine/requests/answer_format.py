@@ -6,13 +6,23 @@ import json
 from typing import Any
 
 from bedrock_emulator.engine.prompt import Prompt
-from bedrock_emulator.engine.requests.anthropic_blocks import as_dict
+from bedrock_emulator.engine.requests.anthropic_members import as_dict, missing, one_of, tag
+
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
 def read_format(body: dict[str, Any], prompt: Prompt) -> None:
     """It is billed for its tokens; `output_format` is its older name."""
-    config = body.get("output_config")
-    form = config.get("format") if isinstance(config, dict) else body.get("output_format")
-    if isinstance(form, dict) and form.get("type") == "json_schema":
-        prompt.schema = as_dict(form.get("schema"), "output_config.format.schema")
-        prompt.add_text("schema:", json.dumps(prompt.schema, ensure_ascii=False))
+    path, form = "output_format", body.get("output_format")
+    if body.get("output_config") is not None:
+        config = as_dict(body["output_config"], "output_config")
+        path, form = "output_config.format", config.get("format")
+        if config.get("effort") is not None:
+            one_of(config["effort"], _EFFORTS, "output_config.effort")
+    if form is None:
+        return
+    tag(as_dict(form, path), ("json_schema",), path)
+    if form.get("schema") is None:
+        raise missing(f"{path}.schema")
+    prompt.schema = as_dict(form["schema"], f"{path}.schema")
+    prompt.add_text("schema:", json.dumps(prompt.schema, ensure_ascii=False))

@@ -12,12 +12,13 @@ from bedrock_emulator.engine.catalogue import Model
 from bedrock_emulator.engine.prompt import Prompt, Tool, Turn
 from bedrock_emulator.engine.requests import checks
 from bedrock_emulator.engine.requests.answer_format import read_format
-from bedrock_emulator.engine.requests.anthropic_blocks import (
-    BlockReader,
+from bedrock_emulator.engine.requests.anthropic_blocks import BlockReader, mark, text_of
+from bedrock_emulator.engine.requests.anthropic_members import (
     as_dict,
+    as_kind,
     as_list,
-    mark,
-    text_of,
+    hold,
+    one_of,
     unknown_tag,
 )
 from bedrock_emulator.engine.requests.thinking import Beside, check_choice, read_thinking
@@ -55,7 +56,7 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
         _check_2026(body)
     prompt = Prompt(model)
     prompt.open()
-    prompt.use_betas(body.get("anthropic_beta"))
+    _read_header(body, prompt)
     _read_limits(body, prompt)
     read_format(body, prompt)
     for index, tool in enumerate(_tools(body)):
@@ -67,6 +68,21 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
     _read_messages(as_list(body["messages"], "messages"), prompt)
     checks.within_limits(prompt)
     return prompt
+
+
+def _read_header(body: dict[str, Any], prompt: Prompt) -> None:
+    """What stands beside the prompt: betas and labels."""
+    betas = body.get("anthropic_beta")
+    for index, name in enumerate(as_list(betas, "anthropic_beta") if betas is not None else ()):
+        as_kind(name, str, f"anthropic_beta.{index}")
+    prompt.use_betas(betas)
+    if body.get("metadata") is None:
+        return
+    metadata = as_dict(body["metadata"], "metadata")
+    for name in metadata:
+        if name != "user_id":
+            raise errors.validation(f"metadata.{name}: Extra inputs are not permitted")
+    hold(metadata, {"user_id": str}, "metadata")
 
 
 def _check_2026(body: dict[str, Any]) -> None:
@@ -147,7 +163,8 @@ def _read_tool(tool: dict[str, Any], index: int, prompt: Prompt) -> None:
             raise errors.validation(
                 f"tools.{index}.custom.input_schema.type: Input should be 'object'"
             )
-        prompt.add_tool(Tool(name, str(tool.get("description") or ""), schema))
+        hold(tool, {"description": str}, f"tools.{index}.custom")
+        prompt.add_tool(Tool(name, tool.get("description") or "", schema))
     mark(tool, prompt)
 
 
@@ -158,6 +175,7 @@ def _read_choice(body: dict[str, Any], prompt: Prompt) -> None:
     kind = choice.get("type")
     if kind not in _CHOICES:
         raise unknown_tag(kind, _CHOICES, "tool_choice")
+    hold(choice, {"disable_parallel_tool_use": bool}, f"tool_choice.{kind}")
     if kind in ("any", "tool") and not body.get("tools"):
         raise errors.validation("tool_choice may only be specified while providing tools")
     check_choice(str(kind), thinking=prompt.thinking)
@@ -179,6 +197,7 @@ def _read_system(system: Any, prompt: Prompt) -> None:
     texts = []
     for index, block in enumerate(as_list(blocks, "system")):
         block = as_dict(block, f"system.{index}")
+        one_of(block.get("type"), ("text",), f"system.{index}.type")
         text = text_of(block, f"system.{index}")
         prompt.add_text("system:", text)
         texts.append(text)

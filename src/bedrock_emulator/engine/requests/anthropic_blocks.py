@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from bedrock_emulator.engine import errors, media
 from bedrock_emulator.engine.prompt import Prompt
+from bedrock_emulator.engine.requests.anthropic_members import as_dict, as_list, hold, missing, tag
 from bedrock_emulator.engine.requests.cache_points import mark_cache
 from bedrock_emulator.engine.requests.content import search_passage
-from bedrock_emulator.engine.types import EmulatedError
 
 _BLOCK_TYPES = (
     *("document", "image", "redacted_thinking", "search_result", "text", "thinking"),
     *("tool_result", "tool_use"),
 )
 _RESULT_TYPES = ("document", "image", "search_result", "text", "tool_reference")
+_SOURCE_TYPES = {"image": ("base64",), "document": ("base64", "content", "text")}
+# Blocks that are counted and not read.
+_THOUGHTS: dict[str, dict[str, type]] = {
+    "thinking": {"thinking": str, "signature": str},
+    "redacted_thinking": {"data": str},
+}
 _IMAGE_TYPES = ("image/gif", "image/jpeg", "image/png", "image/webp")
 _ENCODED_IMAGE_MAX = 5_242_880  # characters of base64, which are 3.75 MB of bytes
 _BLOCK_OVERHEAD = 4  # tokens around a tool use or result in the family's template
@@ -33,7 +38,7 @@ class BlockReader:
 
     def read(self, block: dict[str, Any], path: str) -> str:
         """The block's text."""
-        kind = _tag(block, _BLOCK_TYPES, path)
+        kind = tag(block, _BLOCK_TYPES, path)
         if kind == "text":
             text = text_of(block, path)
             if not text.strip():
@@ -50,6 +55,9 @@ class BlockReader:
         else:
             if kind == "tool_use":
                 self._tool_use(block, path)
+            else:
+                members = _THOUGHTS[kind]
+                hold(block, members, f"{path}.{kind}", tuple(members))
             self._count(kind, _inner_text(kind, block))
             text = ""
         mark(block, self.prompt)
@@ -66,8 +74,9 @@ class BlockReader:
             )
         if not isinstance(block.get("id"), str):
             raise errors.validation(f"{path}.tool_use.id: Field required")
+        hold(block, {"name": str, "input": dict}, f"{path}.tool_use", ("name", "input"))
         self.tool_uses.append(block["id"])
-        self.prompt.called.append((str(block.get("name")), block.get("input")))
+        self.prompt.called.append((block["name"], block["input"]))
 
     def _tool_result(self, block: dict[str, Any], path: str) -> str:
         """Its parts are read as they are read outside of it, only that its texts may be blank."""
@@ -76,6 +85,7 @@ class BlockReader:
         identity = block.get("tool_use_id")
         if not isinstance(identity, str):
             raise errors.validation(f"{path}.tool_result.tool_use_id: Field required")
+        hold(block, {"is_error": bool}, f"{path}.tool_result")
         self.tool_results.append((identity, path))
         content = [] if block.get("content") is None else block["content"]
         path = f"{path}.tool_result.content"
@@ -83,7 +93,7 @@ class BlockReader:
         texts, said = [], []
         for index, part in enumerate(as_list(parts, path)):
             where = f"{path}.{index}"
-            kind = _tag(as_dict(part, where), _RESULT_TYPES, where)
+            kind = tag(as_dict(part, where), _RESULT_TYPES, where)
             if kind in ("image", "document"):
                 said.append(self._media(kind, part, where))
                 continue
@@ -103,6 +113,9 @@ class BlockReader:
         if source.get("type") == "url":
             raise errors.validation(f"{path}.source: URL sources are not supported")
         path, of_block = f"{path}.{kind}.source", path
+        tag(source, _SOURCE_TYPES[kind], path)
+        if kind == "document":
+            hold(block, {"title": str, "context": str}, f"{of_block}.document")
         texts: list[str] | None = None
         if kind == "image":
             tokens = _image_tokens(source, path)
@@ -117,7 +130,7 @@ class BlockReader:
         if kind == "document":
             prompt.add_source(
                 "document",
-                _title(block),
+                block.get("title"),
                 texts or (),
                 one_text=source.get("type") != "content",
                 cited=_is_cited(block, of_block),
@@ -125,23 +138,23 @@ class BlockReader:
         return "" if texts is None else "<document>\n{}\n</document>".format("\n".join(texts))
 
     def _search_result(self, block: dict[str, Any], path: str) -> list[str]:
-        parts = block.get("content")
-        parts = parts if isinstance(parts, list) else []
-        texts = [str(part.get("text", "")) for part in parts if isinstance(part, dict)]
+        where = f"{path}.search_result"
+        members = {"source": str, "title": str, "content": list}
+        hold(block, members, where, tuple(members))
+        texts = []
+        for index, part in enumerate(block["content"]):
+            place = f"{where}.content.{index}"
+            tag(as_dict(part, place), ("text",), place)
+            texts.append(text_of(part, place))
         self.prompt.add_source(
             "search_result",
-            _title(block),
+            block["title"],
             texts,
             one_text=False,
             cited=_is_cited(block, path),
-            origin=str(block.get("source", "")),
+            origin=block["source"],
         )
         return texts
-
-
-def _title(block: dict[str, Any]) -> str | None:
-    title = block.get("title")
-    return title if isinstance(title, str) else None
 
 
 def _is_cited(block: dict[str, Any], path: str) -> bool:
@@ -149,31 +162,15 @@ def _is_cited(block: dict[str, Any], path: str) -> bool:
     if block.get("citations") is None:
         return False
     path = f"{path}.citations"
-    enabled = as_dict(block["citations"], path).get("enabled", False)
-    if not isinstance(enabled, bool):
-        raise errors.validation(f"{path}.enabled: Input should be a valid boolean")
-    return enabled
-
-
-def _tag(block: dict[str, Any], allowed: Sequence[str], path: str) -> str:
-    kind = block.get("type")
-    if kind not in allowed:
-        raise unknown_tag(kind, allowed, path)
-    return str(kind)
-
-
-def unknown_tag(kind: object, allowed: Sequence[str], path: str) -> EmulatedError:
-    tags = ", ".join(f"'{name}'" for name in allowed)
-    return errors.validation(
-        f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags: "
-        f"{tags}"
-    )
+    citations = as_dict(block["citations"], path)
+    hold(citations, {"enabled": bool}, path)
+    return bool(citations.get("enabled"))
 
 
 def text_of(block: dict[str, Any], path: str) -> str:
     text = block.get("text")
     if not isinstance(text, str):
-        raise errors.validation(f"{path}.text: Field required")
+        raise missing(f"{path}.text")
     return text
 
 
@@ -221,7 +218,7 @@ def _custom_content(content: Any, path: str, prompt: Prompt) -> tuple[list[str],
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     for index, block in enumerate(as_list(blocks, path)):
         where = f"{path}.{index}"
-        kind = _tag(as_dict(block, where), ("image", "text"), where)
+        kind = tag(as_dict(block, where), ("image", "text"), where)
         if kind == "image":
             tokens += _image_tokens(as_dict(block.get("source"), f"{where}.source"), where)
         else:
@@ -247,18 +244,6 @@ def mark(block: dict[str, Any], prompt: Prompt) -> None:
     if block.get("cache_control") is None:
         return
     control = as_dict(block["cache_control"], "cache_control")
-    _tag(control, ("ephemeral",), "cache_control")
+    tag(control, ("ephemeral",), "cache_control")
     if prompt.model.cache_min:
         mark_cache(control.get("ttl", "5m"), prompt)
-
-
-def as_dict(value: Any, path: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise errors.validation(f"{path}: Input should be a valid dictionary")
-    return value
-
-
-def as_list(value: Any, path: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise errors.validation(f"{path}: Input should be a valid list")
-    return value

@@ -11,6 +11,7 @@ from bedrock_emulator.engine.prompt import Prompt, Tool, Turn
 from bedrock_emulator.engine.requests import checks
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
+_NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
@@ -21,6 +22,7 @@ def read_chat(body: dict[str, Any], model: Model) -> Prompt:
     for name in _LIMITS:
         if body.get(name) is not None:
             prompt.max_tokens = checks.whole_number(body[name], name)
+    checks.numbers_in(body, _NUMBERS)
     if body.get("n") is not None and checks.whole_number(body["n"], "n") != 1:
         raise errors.validation("n: only 1 answer can be asked for.")
     stop = body.get("stop")
@@ -53,7 +55,8 @@ def _tool(entry: Any, index: int) -> Tool:
     )
     name = checks.as_text(function.get("name"), f"tools/{index}/function/name")
     schema = checks.object_in(function, "parameters", f"tools/{index}/function/parameters")
-    return Tool(name, str(function.get("description") or ""), schema)
+    description = _text_in(function, "description", f"tools/{index}/function")
+    return Tool(name, description, schema)
 
 
 def _choice(choice: Any) -> str:
@@ -70,14 +73,16 @@ def _read_message(message: dict[str, Any], index: int, prompt: Prompt) -> None:
             f"Malformed input request: #/messages/{index}/role: {role} is not a valid enum value, "
             "please reformat your input and try again."
         )
-    text = _text(message.get("content"), index)
+    path = f"messages/{index}"
+    text = _text(message.get("content"), f"{path}/content")
     prompt.begin_turn(str(role))
     prompt.add_text(f"{role}:", text)
-    for call in checks.list_in(message, "tool_calls", f"messages/{index}/tool_calls"):
+    for place, call in enumerate(checks.list_in(message, "tool_calls", f"{path}/tool_calls")):
+        where = f"{path}/tool_calls/{place}"
+        function = checks.as_object(checks.as_object(call, where).get("function"), where)
+        name = checks.as_text(function.get("name"), f"{where}/function/name")
         prompt.add_text("call:", json.dumps(call, ensure_ascii=False))
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict):
-            prompt.called.append((str(function.get("name")), _arguments(function)))
+        prompt.called.append((name, _arguments(function, f"{where}/function")))
     if role == "user":
         prompt.called.clear()
     if role in ("system", "developer"):
@@ -86,16 +91,24 @@ def _read_message(message: dict[str, Any], index: int, prompt: Prompt) -> None:
         prompt.turns.append(Turn("assistant" if role == "assistant" else "user", text))
 
 
-def _arguments(function: dict[str, Any]) -> Any:
+def _arguments(function: dict[str, Any], path: str) -> Any:
     """The input of a call, which this shape holds as a text of JSON; None where it is none."""
     try:
-        return json.loads(str(function.get("arguments")))
+        return json.loads(_text_in(function, "arguments", path))
     except ValueError:
         return None
 
 
-def _text(content: Any, index: int) -> str:
+def _text_in(owner: dict[str, Any], name: str, path: str) -> str:
+    """A member that is a text, or is left out."""
+    value = owner.get(name)
+    return "" if value is None else checks.as_text(value, f"{path}/{name}")
+
+
+def _text(content: Any, path: str) -> str:
     if content is None or isinstance(content, str):
         return content or ""
-    parts = checks.as_list(content, f"messages/{index}/content")
-    return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+    return "\n".join(
+        checks.as_text(checks.as_object(part, f"{path}/{place}").get("text", ""), f"{path}/{place}")
+        for place, part in enumerate(checks.as_list(content, path))
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bedrock_emulator.engine import errors
-from bedrock_emulator.engine.requests.anthropic_blocks import as_dict, unknown_tag
+from bedrock_emulator.engine.requests.anthropic_members import as_dict, unknown_tag
 
 _KINDS = ("adaptive", "disabled", "enabled")
 _LEAST_BUDGET = 1_024  # tokens of thinking
