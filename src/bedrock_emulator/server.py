@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,13 @@ from bedrock_emulator.quota import Quotas
 from bedrock_emulator.wire.app import Application
 from bedrock_emulator.wire.auth import Authenticator
 from bedrock_emulator.wire.batch_requests import BatchRequests
-from bedrock_emulator.wire.connection import Server
+from bedrock_emulator.wire.connection import Connection
 from bedrock_emulator.wire.control import ControlPlane
 from bedrock_emulator.wire.guardrails import Guardrails
 from bedrock_emulator.wire.inference import AnsweringEngine, Inference
 from bedrock_emulator.wire.meter import Books
 from bedrock_emulator.wire.own import OwnEndpoints
+from bedrock_emulator.wire.serving import Server
 from bedrock_emulator.wire.stats import Stats
 
 BACKLOG = 1_024
@@ -153,7 +155,11 @@ class Emulator:
         context = server_context(self._certificates) if tls else None
         try:
             listener = await asyncio.get_running_loop().create_server(
-                self._server.connection, self._config.host, port, ssl=context, backlog=BACKLOG
+                partial(Connection, self._server),
+                self._config.host,
+                port,
+                ssl=context,
+                backlog=BACKLOG,
             )
         except OSError as error:
             number = error.errno or 0  # negative where it is of a name that is not found

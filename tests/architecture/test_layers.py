@@ -28,6 +28,8 @@ MODULES = (
     "tenantry/application/__init__.py",
     "tenantry/ports/__init__.py",
     "tenantry/domain/__init__.py",
+    "bedrock_emulator/wire/__init__.py",
+    "bedrock_emulator/wire/http2/__init__.py",
     "tenantry/data/__init__.py",
     "bedrock_emulator/__init__.py",
 )

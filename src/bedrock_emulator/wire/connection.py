@@ -10,65 +10,14 @@ import asyncio
 import ipaddress
 import re
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import cast
 
 import httptools
 
 from bedrock_emulator.wire.exchange import Exchange, Request
-from bedrock_emulator.wire.http2 import HTTP_1_1_REQUIRED, head_without_offer
-
-Handler = Callable[[Request, Exchange], Awaitable[None]]
-Refuser = Callable[[int, str, str, Exchange], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    body_bytes: int = 25_000_000  # InvokeModel's body limit
-    discard_bytes: int = 100_000_000  # read and dropped after an oversized body, then cut
-    target_bytes: int = 16_384  # path and query
-    header_bytes: int = 65_536
-    header_count: int = 200
-    request_s: float = 60.0  # for a whole request to arrive
-    idle_s: float = 75.0  # between requests
-    stall_s: float = 60.0  # a reader that takes nothing for so long has gone
-    close_s: float = 10.0  # for the last bytes to leave
-    pipelined: int = 16
-    connections: int = 4_096
-    write_buffer_bytes: int = 262_144
-
-
-class Server:
-    """What the connections of one emulator share."""
-
-    def __init__(self, handle: Handler, refuse: Refuser, limits: Limits | None = None) -> None:
-        self.handle = handle
-        self.refuse = refuse
-        self.limits = limits or Limits()
-        self.connections: set[Connection] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.loop = asyncio.get_running_loop()
-
-    def connection(self) -> Connection:
-        return Connection(self)
-
-    def sweep(self) -> None:
-        """Cuts connections that are past their deadline; called about once a second."""
-        now = self.loop.time()
-        for connection in tuple(self.connections):
-            connection.cut_if_late(now)
-
-    async def drain(self, grace_s: float) -> None:
-        """Lets running requests end, then cancels them; closes every connection."""
-        if self.tasks:
-            await asyncio.wait(tuple(self.tasks), timeout=grace_s)
-        for task in tuple(self.tasks):
-            task.cancel()
-        if self.tasks:
-            await asyncio.wait(tuple(self.tasks), timeout=grace_s)
-        for connection in tuple(self.connections):
-            connection.close()
+from bedrock_emulator.wire.h2c import head_without_offer
+from bedrock_emulator.wire.http2.connection import PREFACE, Http2Connection
+from bedrock_emulator.wire.serving import REFUSALS, Server
 
 
 class Connection(asyncio.Protocol):
@@ -82,6 +31,7 @@ class Connection(asyncio.Protocol):
         self._from_loopback = False
         self._closing = False
         self._half_closed = False
+        self._first: bytes | None = b""  # until it is known which HTTP the client speaks
         self._deadline = server.loop.time() + self._limits.idle_s
         self._begin()
 
@@ -107,13 +57,27 @@ class Connection(asyncio.Protocol):
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._first is not None:
+            self._first += data
+            if self._first.startswith(PREFACE):
+                self._go_on_in_http2(self._first)
+                return
+            if PREFACE.startswith(self._first):
+                return
+            data, self._first = self._first, None
         try:
             self._feed(data)
         except httptools.HttpParserError:
-            if self._parser.get_method() == b"PRI" and self._exchange is None:
-                self._require_http11()
-            else:
-                self._refuse_now(400, "The request is not valid HTTP.")
+            self._refuse_now(400, "The request is not valid HTTP.")
+
+    def _go_on_in_http2(self, data: bytes) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        self._server.connections.discard(self)
+        connection = Http2Connection(self._server, from_loopback=self._from_loopback)
+        transport.set_protocol(connection)
+        connection.take_over(transport, data)
 
     def _feed(self, data: bytes) -> None:
         while data:
@@ -265,12 +229,10 @@ class Connection(asyncio.Protocol):
         exchange.half_closed = self._half_closed
         self._exchange = exchange
         if refusal:
-            self._server.refuse(refusal, *_REFUSALS[refusal], exchange)
+            self._server.refuse(refusal, *REFUSALS[refusal], exchange)
             self._done(exchange)
             return
-        task = self._server.loop.create_task(self._run(request, exchange))
-        self._server.tasks.add(task)
-        task.add_done_callback(self._server.tasks.discard)
+        self._server.spawn(self._run(request, exchange))
 
     async def _run(self, request: Request, exchange: Exchange) -> None:
         try:
@@ -291,14 +253,8 @@ class Connection(asyncio.Protocol):
             return
         if self._exchange is None:
             exchange = Exchange(self._transport, keep_alive=False, chunked=False)
-            name, known = _REFUSALS[status]
+            name, known = REFUSALS[status]
             self._server.refuse(status, name, message or known, exchange)
-        self.close()
-
-    def _require_http11(self) -> None:
-        """Tells who begins with HTTP/2, as the AWS SDK for JavaScript does, in HTTP/2."""
-        if self._transport is not None and not self._closing:
-            self._transport.write(HTTP_1_1_REQUIRED)
         self.close()
 
     def cut_if_late(self, now: float) -> None:
@@ -314,9 +270,3 @@ class Connection(asyncio.Protocol):
 
 
 _ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
-_REFUSALS = {
-    400: ("BadRequestException", "The request is not valid HTTP."),
-    413: ("RequestEntityTooLargeException", "The request body is larger than 25,000,000 bytes."),
-    414: ("RequestUriTooLongException", "The request target is too long."),
-    431: ("RequestHeaderFieldsTooLargeException", "The request headers are too large."),
-}

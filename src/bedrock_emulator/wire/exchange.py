@@ -132,7 +132,7 @@ class Exchange:
             self._writable = None
 
     def _head(self, status: int, headers: Headers, framing: str) -> bytes:
-        lines = [_status_line(status), f"date: {_http_date(int(time.time()))}\r\n", framing]
+        lines = [_status_line(status), f"date: {http_date(int(time.time()))}\r\n", framing]
         lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
         if not self.keep_alive:
             lines.append("connection: close\r\n")
@@ -153,5 +153,5 @@ def _status_line(status: int) -> str:
 
 
 @lru_cache(maxsize=2)
-def _http_date(now_s: int) -> str:
+def http_date(now_s: int) -> str:
     return formatdate(now_s, usegmt=True)

@@ -92,7 +92,7 @@ class Verifier:
         signed_at = _signing_time(headers)
         _check_scope(authorization, signed_at)
         _check_time(signed_at, now)
-        if "host" not in authorization.signed_headers:
+        if not {"host", ":authority"} & set(authorization.signed_headers):
             raise invalid(
                 "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."
             )

@@ -76,15 +76,14 @@ def test_an_offer_to_upgrade_is_passed_over(emulator):
         assert statuses(everything(connection)) == ["100", "200", "200"]
 
 
-def test_who_begins_with_http_2_is_told_in_http_2_that_1_1_is_required(emulator):
-    settings = b"\0\0\0\x04\0\0\0\0\0"
+def test_a_request_that_comes_byte_by_byte_is_no_preface_of_http_2(emulator):
+    request = head(emulator, f"Content-Length: {len(HELLO)}\r\nConnection: close\r\n") + HELLO
     with connect(emulator) as connection:
-        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
-        told = everything(connection)
-    assert told.startswith(settings)
-    goaway = told.removeprefix(settings)
-    assert goaway[3:9] == b"\x07" + bytes(5)
-    assert goaway[9:17] == bytes(4) + b"\0\0\0\x0d"  # no stream, HTTP_1_1_REQUIRED
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in request[:30]:
+            connection.sendall(bytes([byte]))
+        connection.sendall(request[30:])
+        assert statuses(everything(connection)) == ["200"]
 
 
 def test_a_stream_to_http_1_0_has_no_chunks(emulator):

@@ -54,15 +54,26 @@ def signed(
     region: str = "us-east-1",
     service: str = "bedrock",
     headers: dict[str, str] | None = None,
+    signer: type[SigV4Auth] = SigV4Auth,
 ) -> Request:
     """A request as botocore signs it, in the form that the connection hands over."""
     request = AWSRequest(method=method, url=url, data=body, headers=headers or {})
-    SigV4Auth(Credentials(key, secret, token), service, region).add_auth(request)
+    signer(Credentials(key, secret, token), service, region).add_auth(request)
     prepared = request.prepare()
     parts = urlsplit(prepared.url)
     lower = {name.lower(): value for name, value in prepared.headers.items()}
     lower = {k: v.decode() if isinstance(v, bytes) else v for k, v in lower.items()}
     return Request(method, parts.path, parts.query, {"host": parts.netloc, **lower}, body, True)
+
+
+class OverHttp2(SigV4Auth):
+    """As clients that speak HTTP/2 sign: what the host is called there."""
+
+    def headers_to_sign(self, request):
+        found = super().headers_to_sign(request)
+        found[":authority"] = found["host"]
+        del found["host"]
+        return found
 
 
 def altered(request: Request, **changes) -> Request:
@@ -203,3 +214,11 @@ def test_secrets_are_not_printable(directory):
     assert "secret/+pool" not in shown
     assert "bearer-pool" not in shown
     assert "token/+==" not in shown
+
+
+def test_the_host_may_be_signed_by_its_name_in_http_2(directory):
+    request = signed(signer=OverHttp2)
+    there = altered(request, headers={":authority": "emulator.test", **request.headers})
+    assert authenticate(directory, there).account.id == POOL
+    elsewhere = altered(there, headers={**there.headers, ":authority": "another.test"})
+    assert refusal(directory, elsewhere).startswith("InvalidSignatureException:")
