@@ -57,7 +57,8 @@ def from_document(body: Any) -> LogSettings:
     if s3 is not None:
         if not isinstance(s3, dict):
             raise _invalid("s3Config must be an object")
-        bucket, prefix = s3.get("bucketName"), s3.get("keyPrefix") or ""
+        bucket = s3.get("bucketName")
+        prefix = "" if s3.get("keyPrefix") is None else s3["keyPrefix"]
         if not isinstance(bucket, str) or not 3 <= len(bucket) <= 63:
             raise _invalid("s3Config.bucketName must have 3 to 63 characters")
         if not isinstance(prefix, str) or len(prefix) > NAME_CHARS_MAX:

@@ -81,10 +81,14 @@ def read_operation(body: Any) -> RerankPlan:
     """The body of the operation Rerank. Raises EmulatedError."""
     body = checks.as_object(body, "")
     config = _bedrock_configuration(body)
+    model = checks.object_in(config, "modelConfiguration")
+    checks.object_in(model, "additionalModelRequestFields")
     queries = checks.as_list(body.get("queries"), "queries")
     if len(queries) != 1:
         raise errors.validation("Value at 'queries' must have length equal to 1.")
     query = checks.as_object(queries[0], "queries/0")
+    if query.get("type") != "TEXT":
+        raise errors.validation("Value at 'queries.0.type' is not valid.")
     text = _query(_text_document(query.get("textQuery"), "queries/0/textQuery"), "queries/0")
     sources = checks.as_list(body.get("sources"), "sources")
     _check_documents(sources, "sources")

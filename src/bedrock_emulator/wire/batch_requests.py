@@ -78,7 +78,7 @@ class BatchRequests:
             input_uri=self._uri(document, "inputDataConfig", "s3InputDataConfig"),
             output_uri=self._uri(document, "outputDataConfig", "s3OutputDataConfig"),
             timeout_h=hours,
-            tags=given_tags(document) if document.get("tags") else {},
+            tags={} if document.get("tags") is None else given_tags(document),
             token=None if token is None else _matching(document, "clientRequestToken", _TOKEN),
         )
 
@@ -86,6 +86,8 @@ class BatchRequests:
         outer = document.get(config)
         inner = outer.get(member) if isinstance(outer, dict) else None
         uri = inner.get("s3Uri") if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and inner.get("s3InputFormat") not in (None, "JSONL"):
+            raise errors.validation(f"{config}.{member}.s3InputFormat must be JSONL.")
         try:
             self.buckets.path(str(uri))
         except ValueError:

@@ -48,7 +48,7 @@ def wanted_profile(document: Mapping[str, Any]) -> Wanted:
     source = document.get("modelSource")
     if not isinstance(source, dict):
         raise invalid("modelSource", "Member must not be null")
-    tags = _tags(document.get("tags") or [])
+    tags = {} if document.get("tags") is None else given_tags(document)
     check_tag_count(tags)
     return Wanted(
         name=_text(document, "inferenceProfileName", 64, _NAME),

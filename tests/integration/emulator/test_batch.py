@@ -163,6 +163,7 @@ def test_too_few_records_fail_the_job(emulator, count):
         {"inputDataConfig": {"s3InputDataConfig": {"s3Uri": "file:///etc/passwd"}}},
         {"modelId": "amazon.nothing-v1:0"},
         {"timeoutDurationInHours": 169},
+        {"inputDataConfig": {"s3InputDataConfig": {"s3Uri": "s3://b/x", "s3InputFormat": "CSV"}}},
     ],
 )
 def test_what_is_malformed_is_refused(emulator, wrong):

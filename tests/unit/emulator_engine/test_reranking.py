@@ -31,6 +31,13 @@ def operation_body(texts=TEXTS, **members):
     }
 
 
+def with_fields(fields):
+    """A configuration with members for the model."""
+    model = {"modelArn": AMAZON, "additionalModelRequestFields": fields}
+    inner = {"modelConfiguration": model}
+    return {"type": "BEDROCK_RERANKING_MODEL", "bedrockRerankingConfiguration": inner}
+
+
 def native(model=AMAZON, **members):
     version = {"api_version": 2} if model == COHERE else {}
     return {"query": QUESTION, "documents": TEXTS, **version, **members}
@@ -108,6 +115,9 @@ def test_a_wrong_body_is_refused(fixed, call, wrong) -> None:
         ("Rerank", "amazon.nova-lite-v1:0", operation_body()),
         ("InvokeModel", COHERE, native()),  # without a version
         ("Rerank", AMAZON, operation_body(queries=[])),
+        ("Rerank", AMAZON, operation_body(queries=[{"textQuery": {"text": "a"}}])),
+        ("Rerank", AMAZON, operation_body(queries=[{"type": 5, "textQuery": {"text": "a"}}])),
+        ("Rerank", AMAZON, operation_body(rerankingConfiguration=with_fields([]))),
         ("Rerank", AMAZON, operation_body(sources=[{"type": "S3"}])),
         ("Rerank", AMAZON, operation_body(nextToken="x")),
         ("Rerank", AMAZON, operation_body(rerankingConfiguration={"type": "OTHER"})),
