@@ -31,6 +31,7 @@ class Connection(asyncio.Protocol):
         self._from_loopback = False
         self._closing = False
         self._half_closed = False
+        self._unreadable: tuple[int, str] | None = None  # what comes after the running requests
         self._first: bytes | None = b""  # until it is known which HTTP the client speaks
         self._deadline = server.loop.time() + self._limits.idle_s
         self._begin()
@@ -57,6 +58,8 @@ class Connection(asyncio.Protocol):
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._unreadable is not None:
+            return
         if self._first is not None:
             self._first += data
             if self._first.startswith(PREFACE):
@@ -213,6 +216,9 @@ class Connection(asyncio.Protocol):
     def _next(self) -> None:
         if self._closing:
             return
+        if not self._waiting and self._unreadable is not None:
+            self._refuse_now(*self._unreadable)
+            return
         if not self._waiting and self._half_closed:
             self.close()
             return
@@ -248,13 +254,16 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def _refuse_now(self, status: int, message: str) -> None:
-        """Answers a request that cannot be read to its end, and closes."""
+        """Answers a request that cannot be read to its end, after those before it; and closes."""
         if self._transport is None or self._closing:
             return
-        if self._exchange is None:
-            exchange = Exchange(self._transport, keep_alive=False, chunked=False)
-            name, known = REFUSALS[status]
-            self._server.refuse(status, name, message or known, exchange)
+        if self._exchange is not None:
+            self._unreadable = (status, message)
+            self._transport.pause_reading()
+            return
+        exchange = Exchange(self._transport, keep_alive=False, chunked=False)
+        name, known = REFUSALS[status]
+        self._server.refuse(status, name, message or known, exchange)
         self.close()
 
     def cut_if_late(self, now: float) -> None:

@@ -48,6 +48,13 @@ def test_pipelined_requests_are_answered_in_order(emulator):
         assert statuses(everything(connection)) == ["200", "200", "404"]
 
 
+def test_what_breaks_the_protocol_takes_no_answer_from_what_came_before(emulator):
+    one = head(emulator, f"Content-Length: {len(HELLO)}\r\n") + HELLO
+    with connect(emulator) as connection:
+        connection.sendall(one + one + HELLO)
+        assert statuses(everything(connection)) == ["200", "200", "400"]
+
+
 def test_chunked_and_byte_by_byte(emulator):
     chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in HELLO) + b"0\r\n\r\n"
     with connect(emulator) as connection:
