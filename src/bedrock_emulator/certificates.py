@@ -36,7 +36,7 @@ def ensure_certificates(folder: Path, host: str, regions: tuple[str, ...]) -> Ce
 def server_context(certificates: Certificates) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.server)
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(["http/1.1", "h2"])
     return context
 
 

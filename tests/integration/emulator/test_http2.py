@@ -1,4 +1,4 @@
-"""HTTP/2, as the AWS SDK for JavaScript and curl speak it, in clear and over TLS."""
+"""HTTP/2, as the AWS SDK for JavaScript speaks it, in clear and over TLS."""
 
 from __future__ import annotations
 
@@ -48,11 +48,14 @@ def test_whole_and_streamed_answers_share_a_connection(emulator):
     assert unknown.headers["x-amzn-errortype"].startswith("UnknownOperationException:")
 
 
-def test_over_tls_it_is_offered(emulator):
-    client = Client(port(emulator.https_url), ca=emulator.ca_bundle, alpn=["h2", "http/1.1"])
-    with client:
+def test_over_tls_it_is_for_those_who_speak_nothing_else(emulator):
+    with Client(port(emulator.https_url), ca=emulator.ca_bundle, alpn=["h2"]) as client:
         assert client.socket.selected_alpn_protocol() == "h2"
         assert client.ask(asked(emulator), hello()).status == 200
+    offered = ["h2", "http/1.1"]
+    both = Client(port(emulator.https_url), ca=emulator.ca_bundle, alpn=offered, begins=False)
+    with both:
+        assert both.socket.selected_alpn_protocol() == "http/1.1"
 
 
 def test_the_own_endpoints_are_there_too(emulator):
