@@ -154,7 +154,9 @@ async def advance_shred(shredder: Shredder, tenant_id: TenantId) -> Progress:
     if jobs:  # what they used is told by their output, which only then may go
         return Progress(shred, jobs=jobs)
     if shred.erased_at is None:
-        for each in await _key_homes(shredder, home):
+        homes = await _key_homes(shredder, home)
+        await _check_in_place(shredder, homes)  # again: keys may have been brought back meanwhile
+        for each in homes:
             await _retire(shredder, each)
             await _destroy_again(shredder, each)
         shred = await _erase(shredder, shred, home)
@@ -239,18 +241,23 @@ async def _key_homes(shredder: Shredder, home: Home) -> list[Home]:
 
 async def _destroy_keys(shredder: Shredder, tenant_id: TenantId, homes: Sequence[Home]) -> Shred:
     """Conflict where a key that the tenant used is nowhere here: it may lie in another store, and
-    would open from there what is certified to be unreadable. So may one in whose place another
-    lies, which may be all that its own tenant has."""
+    would open from there what is certified to be unreadable. And as `_check_in_place`."""
     missing = [set(await shredder.keys.missing(home)) for home in homes]
     if set.intersection(*missing):
         raise Conflict(NOT_THERE, awaits=homes)
-    for home in homes:
-        if (await shredder.keys.resting(home)).misplaced:
-            raise Conflict(MISPLACED, awaits=homes)
+    await _check_in_place(shredder, homes)
     for home in homes:
         await _retire(shredder, home)  # first: the wrapped keys tell where its own root key was
         await shredder.keys.destroy(home)
     return await shredder.book.keys_destroyed(tenant_id)
+
+
+async def _check_in_place(shredder: Shredder, homes: Sequence[Home]) -> None:
+    """Conflict where the key of another lies in the place of one of the tenant's: it may be all
+    that its own tenant has, and the one in whose place it lies may open from elsewhere."""
+    for home in homes:
+        if (await shredder.keys.resting(home)).misplaced:
+            raise Conflict(MISPLACED, awaits=homes)
 
 
 async def _retire(shredder: Shredder, home: Home) -> None:

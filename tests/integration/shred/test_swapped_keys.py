@@ -59,3 +59,27 @@ def test_a_shred_takes_no_other_tenants_key_along(database: Database, tmp_path: 
         await is_untouched(at)
 
     on_ground(database, tmp_path, body)
+
+
+def test_what_is_put_there_while_it_waits_for_processes_is_not_destroyed_either(
+    database: Database, tmp_path: Path
+) -> None:
+    """As by a backup that is brought back then; it may be all that the other tenant has."""
+
+    async def body(at: Ground) -> None:
+        at.born[11] = 11
+        await at.process("here", 11)
+        shredder = await begun(at)
+        assert (await advance_shred(shredder, at.anna.tenant_id)).processes
+        mine, others = (folder(at, who) / "1.json" for who in (at.anna, at.bert))
+        others.rename(mine)
+        at.born.clear()
+        await at.holders("here").look()
+        for _ in range(2):
+            with pytest.raises(Conflict, match="of another tenant"):
+                await advance_shred(shredder, at.anna.tenant_id)
+        mine.rename(others)
+        assert (await advance_shred(shredder, at.anna.tenant_id)).shred.step == "certified"
+        await is_untouched(at)
+
+    on_ground(database, tmp_path, body)
