@@ -51,7 +51,6 @@ from tenantry.ports.vector_rooms import VectorRooms
 from tenantry.ports.vectors import Vectors
 
 SHRED_EVERY_S: Final = 2.0
-SHREDS_MAX: Final = 100  # of one round
 DELETIONS_MAX: Final = 16  # objects at once
 LATE_AFTER: Final = timedelta(days=1)  # then operators are told of a shred that is not finished
 NAMED_MAX: Final = 5  # jobs and processes in one line
@@ -192,7 +191,7 @@ def shred_round(shredder: Shredder, monotonic: Callable[[], float]) -> Round:
             await tell(shred, f"cannot go on: {why}")
 
     async def work() -> object:
-        unfinished = await shredder.book.unfinished(SHREDS_MAX)
+        unfinished = await shredder.book.unfinished()
         turns.keep(unfinished)
         for tenant_id in unfinished:
             if not await turns.is_due(tenant_id):

@@ -29,7 +29,9 @@ class ShredBook(Protocol):
 
     async def get(self, tenant_id: TenantId) -> Shred | None: ...
 
-    async def unfinished(self, limit: int) -> Sequence[TenantId]: ...
+    async def unfinished(self, limit: int | None = None) -> Sequence[TenantId]:
+        """The oldest first; None: all of them."""
+        ...
 
     async def kms_retired(
         self, tenant_id: TenantId, kms_key: str, deletion_at: datetime | None

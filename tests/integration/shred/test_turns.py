@@ -166,3 +166,34 @@ def test_a_command_that_moves_it_is_followed_at_once(database: Database, tmp_pat
         assert await turns.step() == "certified"
 
     on_ground(database, tmp_path, body)
+
+
+def test_those_that_cannot_go_on_keep_no_later_one_waiting(
+    database: Database, tmp_path: Path
+) -> None:
+    """However many there are, as where a key store with the keys of hundreds is lost."""
+
+    async def body(at: Ground) -> None:
+        await at.world.as_superuser(_STUCK)
+        shredder = await begun(at)
+        turns = Turns(at, shredder)
+        await turns.rounds(1)
+        assert turns.tries == 121
+        assert await turns.step() == "certified"
+        assert len(await shredder.book.unfinished()) == 120
+
+    on_ground(database, tmp_path, body)
+
+
+_STUCK = """
+WITH made AS (
+  INSERT INTO tenantry.tenant (tenant_id, name, status, plan, placement_id)
+  SELECT 'tnt_' || lpad(n::text, 26, '0'), 'stuck ' || n, 'shredded', t.plan, t.placement_id
+  FROM generate_series(1, 120) n, (SELECT * FROM tenantry.tenant LIMIT 1) t
+  RETURNING tenant_id
+), noted AS (
+  INSERT INTO tenantry.tenant_key (tenant_id, version) SELECT tenant_id, 1 FROM made
+)
+INSERT INTO tenantry.shred (tenant_id, asked_by, asked_at)
+SELECT tenant_id, 'a test', clock_timestamp() - interval '1 hour' FROM made
+"""

@@ -37,7 +37,7 @@ class PostgresShreds(Pooled):
             row = await connection.fetchrow(self._sql["get"], tenant_id)
         return None if row is None else _to_shred(row)
 
-    async def unfinished(self, limit: int) -> Sequence[TenantId]:
+    async def unfinished(self, limit: int | None = None) -> Sequence[TenantId]:
         async with self._transaction() as connection:
             rows = await connection.fetch(self._sql["unfinished"], limit)
         return [TenantId(row["tenant_id"]) for row in rows]
