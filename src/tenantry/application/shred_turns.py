@@ -7,6 +7,7 @@ of a few, which are looked at each time. Invariant: it is tried again after at m
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -85,10 +86,9 @@ class ShredTurns:
 
     async def _see(self, tenant_id: TenantId, homes: Sequence[Home]) -> _Seen:
         shred = await self._book.get(tenant_id)
-        return _Seen(
-            None if shred is None else replace(shred, trouble=None),
-            [await self._resting(home) for home in homes],
-        )
+        # At once: while the key store does not answer, each costs its whole time-out.
+        keys = await asyncio.gather(*(self._resting(home) for home in homes))
+        return _Seen(None if shred is None else replace(shred, trouble=None), keys)
 
     async def _resting(self, home: Home) -> RestingKeys | None:
         try:

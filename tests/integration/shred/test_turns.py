@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tests.support.postgres import Database
 from tests.support.shredding import Ground, begun, on_ground
 
 from tenantry.adapters.postgres.noted_keys import PostgresKeyNotes
-from tenantry.application.shred_turns import WAIT_MAX_S
+from tenantry.application.shred_turns import AWAITED_MAX, WAIT_MAX_S
 from tenantry.application.shredding import Shredder, shred_round
 from tenantry.domain.document import Home
 from tenantry.domain.errors import Conflict, Unavailable
@@ -149,6 +150,37 @@ def test_a_key_store_that_is_throttled_has_not_changed(database: Database, tmp_p
         assert await turns.rounds(9) == 0
         await at.keys().rotate(at.home(at.bert))
         assert await turns.rounds(2) == 1
+
+    on_ground(database, tmp_path, body)
+
+
+def test_a_key_store_that_does_not_answer_is_waited_for_once(
+    database: Database, tmp_path: Path
+) -> None:
+    """However many tenants' keys a shred waits for: other shreds have their turn after it."""
+
+    async def body(at: Ground) -> None:
+        shredder = await begun(at)
+        keys: Any = at.keys()
+        asked, all_asked = 0, asyncio.Event()
+
+        async def silent(_: Home) -> RestingKeys:
+            nonlocal asked
+            asked += 1
+            if asked % AWAITED_MAX == 0:
+                all_asked.set()
+            await all_asked.wait()
+            raise Unavailable("The key store's bucket is out of reach.")
+
+        keys.resting = silent
+        refusal = Conflict("others may need it", awaits=[at.home(at.bert)] * AWAITED_MAX)
+        turns = Turns(at, dataclasses.replace(shredder, keys=keys), refusal)
+        async with asyncio.timeout(20):  # a look one after another never ends
+            await turns.rounds(1)
+            all_asked.clear()
+            turns.now = 1.0
+            await turns.rounds(1)
+        assert asked == 2 * AWAITED_MAX
 
     on_ground(database, tmp_path, body)
 
