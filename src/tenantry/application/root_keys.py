@@ -46,7 +46,8 @@ class RootKeys:
         users = [tenant for tenant, need in found if need is _Need.CERTAIN]
         unclear = [tenant for tenant, need in found if need is _Need.POSSIBLE]
         unlikely = [tenant for tenant, need in found if need is _Need.UNLIKELY]
-        unclear += await self._named(arns, unlikely)
+        named, blind = await self._named(arns, unlikely)
+        unclear += named
         which = f"The KMS key of this tenant ({', '.join(sorted(arns))})"
         if users:
             raise Conflict(
@@ -57,7 +58,7 @@ class RootKeys:
         if unclear:
             raise Conflict(
                 f"{which} may also wrap keys of {_some(unclear)}: of theirs one is damaged or not"
-                " in the key store, and has to be brought back or given up first.",
+                f" in the key store, and has to be brought back or given up first.{blind}",
                 awaits=[home_of(each) for each in unclear],
             )
 
@@ -106,14 +107,16 @@ class RootKeys:
             raise outage[0]
         return [(each, told.result()) for each, told in zip(others, found, strict=True)]
 
-    async def _named(self, arns: Collection[str], unlikely: Sequence[Tenant]) -> Sequence[Tenant]:
+    async def _named(
+        self, arns: Collection[str], unlikely: Sequence[Tenant]
+    ) -> tuple[Sequence[Tenant], str]:
         """Those whose own root key one of these is called now, of whom the notes may be older than
-        the keys, as in a database that was brought back. All where AWS does not tell."""
+        the keys, as in a database that was brought back. All where AWS does not tell, with why."""
         try:
             named = await self.kms.named_by(arns) if unlikely else ()
-        except Unavailable:
-            return unlikely
-        return [each for each in unlikely if self.own_id(home_of(each)) in named]
+        except Unavailable as problem:
+            return unlikely, f" Its aliases might tell more (kms:ListAliases): {problem}"
+        return [each for each in unlikely if self.own_id(home_of(each)) in named], ""
 
 
 def _some(tenants: Sequence[Tenant]) -> str:

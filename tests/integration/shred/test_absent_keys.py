@@ -137,8 +137,9 @@ def test_it_holds_one_up_where_nobody_can_tell(
             shredder = dataclasses.replace(
                 shredder, roots=dataclasses.replace(shredder.roots, kms=kms)
             )
-        with pytest.raises(Conflict, match=f"may also wrap keys of {bert.tenant.name}:"):
+        with pytest.raises(Conflict, match=f"may also wrap keys of {bert.tenant.name}:") as told:
             await begin_shred(shredder, anna.tenant_id, anna.tenant.name, BY)
+        assert ("kms:ListAliases" in told.value.message) is (why == "no look at aliases")
         assert aws.state_of(arn) == "Enabled"
 
     in_aws(database, tmp_path, aws, body)
