@@ -180,3 +180,19 @@ def test_what_wraps_a_key_is_noted_before_it_does(
         assert await notes.wrapped_by(anna.tenant_id) == {1: {arn}}
 
     in_aws(database, tmp_path, aws, body)
+
+
+def test_a_rewrap_that_moves_nothing_notes_what_wraps_a_key(
+    database: Database, tmp_path: Path, aws: AwsServer
+) -> None:
+    """So one command does it for all that nobody opened since an upgrade."""
+
+    async def body(at: InAws) -> None:
+        bert, notes = at.bert, PostgresNotedKeys(at.ground.world.work)
+        arns = {who.tenant_id: await at.moved(who) for who in (at.anna, bert)}
+        await at.ground.world.as_superuser("UPDATE tenantry.tenant_key SET kms_arns = NULL")
+        assert await at.keys().rewrap(at.own(bert)) == 0
+        assert await notes.wrapped_by(bert.tenant_id) == {1: {arns[bert.tenant_id]}}
+        assert await notes.wrapped_by(at.anna.tenant_id) == {1: None}
+
+    in_aws(database, tmp_path, aws, body)

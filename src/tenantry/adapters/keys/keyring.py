@@ -305,12 +305,11 @@ class Keyring:
             held = unpack(home, version, old)
             key = await self._kms.unwrap(home.account, held)
             moved = await self._wrapped(home, version, key)
-            if (moved.name, moved.arn) == (held.name, held.arn):
-                return False
-            moved = after(held, moved)
             # First: what wraps it is noted before it rests so, whatever ends this process.
             await self._used.begin(home, version, key, held.arns | moved.arns)
-            if await self._files.replace(home, version, old, pack(moved)):
+            if (moved.name, moved.arn) == (held.name, held.arn):
+                return False
+            if await self._files.replace(home, version, old, pack(after(held, moved))):
                 return True
         raise Unavailable("The tenant's key changes while it is wrapped anew; run it again.")
 
