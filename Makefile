@@ -10,7 +10,7 @@ export TENANTRY_HOME ?= $(CURDIR)/.tenantry
 # Where an environment forbids bytecode, each process that starts would compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all mutation mutation-isolation lint docs conformance-aws check-lock lock clean
+.PHONY: help demo test test-all mutation mutation-isolation soak lint docs conformance-aws check-lock lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1\t/' | expand -t 20
@@ -54,6 +54,9 @@ mutation: $(VENV)/.dev ## plant errors into the code of money; MUTATION_MINUTES=
 mutation-isolation: $(VENV)/.dev ## take away each guard between two tenants; ISOLATION_MINUTES=40 at most
 	@timeout $${ISOLATION_MINUTES:-40}m $(BIN)/python -m pytest tests/mutation/test_isolation_sql.py \
 	  tests/mutation/test_isolation_code.py tests/mutation/test_isolation_table.py -n 2 --dist load -q
+
+soak: $(VENV)/.dev ## a deployment under mixed traffic and mishaps; SOAK_MINUTES=60, SOAK_SEED=… plays one again
+	@$(BIN)/python -m benchmarks.soak
 
 lint: $(VENV)/.dev check-lock ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check src tests benchmarks tools
