@@ -1,14 +1,22 @@
 """HTTP/1.1 as it may come: framing, limits, and what is done with a connection afterwards."""
 
 import asyncio
+import itertools
+import ssl
 from contextlib import suppress
 
 import pytest
+import trustme
 from tests.support.held import held_of
 from tests.support.wire_server import wire_server
 
 from tenantry.adapters.bedrock import pool
-from tenantry.adapters.bedrock.connection import BUFFERED_BYTES_MAX, HEAD_BYTES_MAX
+from tenantry.adapters.bedrock.connection import (
+    BUFFERED_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    Connection,
+    Waits,
+)
 from tenantry.ports.model import Attempt, Failure, FailureKind, Operation, Reply
 
 pytestmark = pytest.mark.usefixtures("loop")
@@ -169,9 +177,44 @@ def test_a_broken_exchange_holds_nothing_of_what_was_sent(model, attempt):
         assert not held()
 
 
-def test_what_was_answered_before_it_was_sent_is_the_last_on_its_connection(model, attempt):
+def tls():
+    """What a server has to show, and what a client has to trust for it."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context, authority.cert_pem.bytes()
+
+
+@pytest.mark.parametrize("over_tls", [False, True], ids=["clear", "tls"])
+@pytest.mark.parametrize("pieces", [1, 2, 3, 4])
+def test_a_connection_is_kept_in_however_many_pieces_its_answers_come(
+    model, attempt, pieces, over_tls
+):
+    context, pem = tls() if over_tls else (None, None)
+    answer = whole(LENGTH)
+    cuts = [len(answer) * number // pieces for number in range(pieces + 1)]
+
+    async def handler(exchange):
+        for begin, end in itertools.pairwise(cuts):
+            await exchange.send(answer[begin:end])
+            await asyncio.sleep(0.01)
+
+    async def run():
+        async with wire_server(handler, ssl=context) as server, model(ca_pem=pem) as bedrock:
+            for _ in range(4):
+                assert isinstance(await bedrock.invoke(attempt(server.url)), Reply)
+            return server.connections
+
+    assert asyncio.run(asyncio.wait_for(run(), 20)) == 1
+
+
+@pytest.mark.parametrize("over_tls", [False, True], ids=["clear", "tls"])
+def test_what_was_answered_before_it_was_sent_is_the_last_on_its_connection(
+    model, attempt, over_tls
+):
     """Who answers early may take the rest of a body for requests, and their answers are nobody's
     who asks next."""
+    context, pem = tls() if over_tls else (None, None)
     connections = 0
 
     async def answers_early(reader, writer):
@@ -185,12 +228,41 @@ def test_what_was_answered_before_it_was_sent_is_the_last_on_its_connection(mode
         writer.close()
 
     async def run():
-        server = await asyncio.start_server(answers_early, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, model() as bedrock:
+        server = await asyncio.start_server(answers_early, "127.0.0.1", 0, ssl=context)
+        scheme = "https" if over_tls else "http"
+        url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, model(ca_pem=pem) as bedrock:
             large = attempt(url, body=b"GET / HTTP/1.1\r\n\r\n" * 1_000_000)
             for _ in range(2):
                 assert isinstance(await bedrock.invoke(large), Reply)
         return connections
 
     assert asyncio.run(asyncio.wait_for(run(), 20)) == 2
+
+
+def test_what_comes_behind_an_answer_that_nobody_has_read_yet_is_not_kept():
+    """As a head without end would be, for as long as a tenant is slow to take the answer."""
+
+    async def goes_on(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(whole(LENGTH) + b"HTTP/1.1 200 OK\r\nx: ")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * HEAD_BYTES_MAX)
+                await writer.drain()
+        ended.set()
+
+    async def run():
+        server = await asyncio.start_server(goes_on, "127.0.0.1", 0)
+        async with server:
+            loop = asyncio.get_running_loop()
+            at = server.sockets[0].getsockname()[:2]
+            _, connection = await loop.create_connection(Connection, *at)
+            await connection.send(b"GET / HTTP/1.1\r\n\r\n", Waits(20, 20, 20))
+            await asyncio.wait_for(ended.wait(), 5)
+            assert await connection.read() == BODY
+            assert await connection.read() is None
+            assert not connection.release()
+
+    ended = asyncio.Event()
+    asyncio.run(asyncio.wait_for(run(), 20))

@@ -45,12 +45,12 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._lowest: asyncio.Transport | None = None  # below TLS, where bytes wait to leave
         self._parser = httptools.HttpResponseParser(self)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = _NEVER
         self._waiter: asyncio.Future[None] | None = None
         self._busy = False
-        self._unsent = False  # some of the request waits still
         self.idle_since = 0.0
         self._begin_anew()
 
@@ -171,11 +171,15 @@ class Connection(asyncio.Protocol):
     # what the transport calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is of no class of asyncio
-        self._transport.set_write_buffer_limits(high=0)  # told of all that waits
+        # uvloop's is of no class of asyncio
+        self._transport = self._lowest = cast(asyncio.Transport, transport)
+
+    def secured(self, transport: asyncio.BaseTransport) -> None:
+        """TLS was begun; `transport` is what to use from here on."""
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        if not self._busy:
+        if not self._busy or self._complete:
             self.abort()  # an answer that nobody asked for
             return
         told = self._head_done, self._buffered_bytes
@@ -198,12 +202,6 @@ class Connection(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
         self._wake()
-
-    def pause_writing(self) -> None:
-        self._unsent = True
-
-    def resume_writing(self) -> None:
-        self._unsent = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -250,8 +248,10 @@ class Connection(asyncio.Protocol):
         if not self._head_done or self._complete:
             return
         self._complete = True
+        assert self._lowest is not None
         # Of a request that was answered early, the rest might be taken for requests.
-        self._keep_alive = self._parser.should_keep_alive() and not self._unsent
+        has_left = self._lowest.get_write_buffer_size() == 0
+        self._keep_alive = self._parser.should_keep_alive() and has_left
 
 
 _NO_HEAD: Final = "no answer began in time"

@@ -117,8 +117,10 @@ class Pool:
         try:
             async with asyncio.timeout(connect_s):
                 transport, connection = await loop.create_connection(
-                    Connection, self._host, self._port, ssl=self._tls
+                    Connection, self._host, self._port
                 )
+                if self._tls is not None:
+                    await self._secure(transport, connection)
         except TimeoutError as error:
             message = f"no connection within {connect_s:g} s"
             raise ExchangeFailed(FailureKind.UNREACHABLE, False, message) from error
@@ -126,6 +128,22 @@ class Pool:
             raise ExchangeFailed(FailureKind.UNREACHABLE, False, reason_of(error)) from error
         _keep_alive(transport.get_extra_info("socket"))
         return connection
+
+    async def _secure(self, transport: asyncio.Transport, connection: Connection) -> None:
+        """TLS over what is connected, which alone can tell what has not left yet."""
+        loop, tls = asyncio.get_running_loop(), self._tls
+        assert tls is not None
+        try:
+            secured = None
+            if connection.usable:
+                name = self._host
+                secured = await loop.start_tls(transport, connection, tls, server_hostname=name)
+            if secured is None:
+                raise ConnectionResetError("the connection was closed")
+        except BaseException:
+            transport.abort()
+            raise
+        connection.secured(secured)
 
     def _drop_stale(self) -> None:
         before = asyncio.get_running_loop().time() - IDLE_S_MAX
