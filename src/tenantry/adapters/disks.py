@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,20 +21,25 @@ class Disks:
     def __init__(self, folders: Mapping[str, Path]) -> None:
         self._folders = dict(folders)
 
-    async def free_bytes(self) -> dict[str, int]:
+    def free_bytes(self) -> dict[str, int]:
         """By what lies there, without those that do not say."""
-        return await asyncio.to_thread(self._ask)
+        asked = {name: _free_bytes(folder) for name, folder in self._folders.items()}
+        return {name: free for name, free in asked.items() if free is not None}
 
-    async def check_room(self) -> None:
+    def check_room(self) -> None:
         """Raises `Unavailable` where the database has no room: a request that it still takes could
         be one that it can no longer settle. Without room in the home all else is served.
         """
-        if (await self.free_bytes()).get(DATABASE, ROOM_BYTES_MIN) < ROOM_BYTES_MIN:
+        folder = self._folders.get(DATABASE)
+        free = None if folder is None else _free_bytes(folder)
+        if free is not None and free < ROOM_BYTES_MIN:
             raise Unavailable("The database's disk is full.")
 
-    def _ask(self) -> dict[str, int]:
-        found = {}
-        for name, folder in self._folders.items():
-            with contextlib.suppress(OSError):
-                found[name] = shutil.disk_usage(folder).free
-        return found
+
+def _free_bytes(folder: Path) -> int | None:
+    """None where the disk does not say: some file systems have zeros for what they do not know."""
+    try:
+        found = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return found.free if found.total else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from importlib.metadata import version
 
@@ -11,7 +10,7 @@ from tenantry.bootstrap.deployment import disks_of, round_marks
 from tenantry.bootstrap.gateway import gateway
 from tenantry.config import Settings
 from tenantry.entrypoints.http.metrics import Counters
-from tenantry.entrypoints.http.readiness import SharedQuestion
+from tenantry.entrypoints.http.readiness import InThread, SharedQuestion
 from tenantry.entrypoints.http.services import Services
 from tenantry.ports.clock import Clock
 
@@ -29,18 +28,19 @@ async def make_services(
         await opened.drain(int(seconds * 1_000))
 
     disks = disks_of(config)
+    check_room = InThread(disks.check_room)
 
     async def is_ready() -> None:
         await opened.ready()
-        await disks.check_room()
+        await check_room()
 
     ready = SharedQuestion(is_ready, opened.clock.monotonic)
-    disk_free = SharedQuestion(disks.free_bytes, opened.clock.monotonic)
+    disk_free = SharedQuestion(InThread(disks.free_bytes), opened.clock.monotonic)
     alert_counts = SharedQuestion(opened.alerts.counts, opened.clock.monotonic)
     attempts = PostgresOpenAttempts(opened.databases.control)
     attempt_counts = SharedQuestion(attempts.counts, opened.clock.monotonic)
-    marks = round_marks(config)
-    last_rounds = SharedQuestion(lambda: asyncio.to_thread(marks.read), opened.clock.monotonic)
+    marks = InThread(round_marks(config).read)
+    last_rounds = SharedQuestion(marks, opened.clock.monotonic)
     for question in (ready, disk_free, alert_counts, attempt_counts, last_rounds):
         stack.push_async_callback(question.close)
 

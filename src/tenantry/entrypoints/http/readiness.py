@@ -21,6 +21,20 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class InThread(Generic[T]):
+    """`ask` in a thread, never in two: one that hangs at a disk cannot be given up, and one more
+    for each question would take all threads of the loop."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._thread: asyncio.Future[T] | None = None
+
+    async def __call__(self) -> T:
+        if self._thread is None or self._thread.done():
+            self._thread = asyncio.ensure_future(asyncio.to_thread(self._ask))
+        return await asyncio.shield(self._thread)
+
+
 class SharedQuestion(Generic[T]):
     """Answers what `ask` answered, or raises what it raised, for as long as that holds.
 
