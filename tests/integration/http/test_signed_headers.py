@@ -103,3 +103,24 @@ def test_a_signed_header_is_text_as_people_write_it(edge: Edge, user: str) -> No
     client.meta.events.register("before-sign.bedrock-runtime.*", add)
     client.converse(modelId=MODEL, messages=MESSAGES)
     assert [context.user for context, _ in edge.services.inference.asked] == [user]
+
+
+@pytest.mark.parametrize("spelling", ["utf-8", "latin-1"])
+def test_a_signed_header_holds_however_it_is_spelled(edge: Edge, spelling: str) -> None:
+    """Both are the same text, of which the signature is; another text is refused."""
+    client, seen = edge.boto3(), list[Any]()
+    events = client.meta.events
+
+    def add(request: Any, **_: Any) -> None:
+        request.headers["x-note"] = "Jürgen, voilà"
+
+    events.register("before-sign.bedrock-runtime.*", add)
+    events.register("before-send.bedrock-runtime.*", lambda request, **_: seen.append(request))
+    client.converse(modelId=MODEL, messages=MESSAGES)
+    headers = {
+        key: value.decode() if isinstance(value, bytes) else str(value)
+        for key, value in seen[0].headers.items()
+    }
+    for text, status in (("Jürgen, voilà", 200), ("Jürgen, voilá", 403)):
+        sent = {**headers, "x-note": text.encode(spelling).decode("latin-1")}
+        assert sent_again(edge, sent, seen[0].body)[0] == status
