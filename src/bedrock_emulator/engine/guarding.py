@@ -25,6 +25,7 @@ from bedrock_emulator.engine.guardrail import (
     summed,
 )
 from bedrock_emulator.engine.prompt import Prompt
+from bedrock_emulator.engine.requests import checks
 from bedrock_emulator.engine.types import Answer, Call, Event
 
 ID_HEADER = "x-amzn-bedrock-guardrailidentifier"
@@ -156,8 +157,8 @@ def _in_body(call: Call) -> _Config | None:
         return None
     if not isinstance(config, dict):
         raise errors.wrong_type("guardrailConfig", "object")
-    trace = config.get("trace", "disabled")
-    mode = config.get("streamProcessingMode", "sync")
+    trace = checks.given(config, "trace", "disabled")
+    mode = checks.given(config, "streamProcessingMode", "sync")
     for name, value, known in (("trace", trace, _TRACES), ("streamProcessingMode", mode, _MODES)):
         if value not in known:
             raise errors.validation(

@@ -124,6 +124,8 @@ NOVAS: dict[str, Any] = {
 # Taken all the same: a member that is not known, as by the service; and what is null or is left
 # out of a tool's result, as clients do.
 TOLERATED = {("toolResult", "without content")}
+# Optional by the service model, but not with these messages.
+NEEDED = ("messages", "toolConfig")
 
 
 def places(shape: Shape, value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, Shape, Any]]:
@@ -203,3 +205,22 @@ def test_no_member_is_answered_that_the_service_model_refuses(
         else:
             answered.append(name)
     assert answered == []
+
+
+@pytest.mark.parametrize(("model", "body"), [(CLAUDE, CLAUDES), (NOVA, NOVAS)])
+def test_an_optional_member_may_be_null_as_if_it_was_left_out(
+    model: str, body: dict[str, Any]
+) -> None:
+    engine, refused = Engine(mode="fixed"), []
+    shape = MODEL.operation_model("Converse").input_shape
+    for path, at, value in places(shape, body, ()):
+        free = isinstance(at, StructureShape) and not at.is_document_type
+        if not free or at.is_tagged_union:
+            continue
+        for name in set(value) - {*at.required_members, *NEEDED}:
+            made = placed(body, (*path, name), None)
+            try:
+                engine.prepare(Call("Converse", model, "111122223333", "us-east-1", made))
+            except EmulatedError as refusal:
+                refused.append((*path, name, refusal.message))
+    assert refused == []

@@ -110,12 +110,14 @@ CHATS = {
 }
 QWEN = "qwen.qwen3-32b-v1:0"
 CONFIG = {"guardrailConfig": {"guardrailIdentifier": "gr1", "guardrailVersion": "1"}}
+UNSAID = {"guardrailConfig": {**CONFIG["guardrailConfig"], "trace": None}}
 
 
 @pytest.mark.parametrize(
     ("operation", "model", "body"),
     [
         ("Converse", "amazon.nova-lite-v1:0", {**CONVERSES, **CONFIG}),
+        ("Converse", "amazon.nova-lite-v1:0", {**CONVERSES, **UNSAID}),
         ("InvokeModel", "amazon.nova-lite-v1:0", CONVERSES),
         ("InvokeModel", "anthropic.claude-opus-5-5", CLAUDES),
         ("InvokeModel", "anthropic.claude-opus-5-5", CLAUDES_IN_BLOCKS),

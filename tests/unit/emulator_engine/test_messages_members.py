@@ -50,7 +50,11 @@ def without(block: dict[str, Any], name: str) -> dict[str, Any]:
         body(output_config={"effort": "xhigh", "format": FORM}),
         body(output_config={"effort": None, "format": None}),
         body(output_format=FORM),
-        body(tools=[{**TOOL, "description": None}]),
+        body(tools=[{**TOOL, "description": None, "type": None, "cache_control": None}]),
+        body(tools=[{**TOOL, "cache_control": {"type": "ephemeral", "ttl": None}}]),
+        body(tools=[{"type": "text_editor_20250124", "name": "str_replace_editor"}]),
+        body(tools=[{"type": "text_editor_20250429", "name": "str_replace_based_edit_tool"}]),
+        body(tools=[{"type": "tool_search_tool_regex", "name": "tool_search_tool_regex"}, TOOL]),
         body(tools=[TOOL], tool_choice={"type": "auto", "disable_parallel_tool_use": True}),
     ],
 )

@@ -36,7 +36,13 @@ _MEMBERS = frozenset(
 # What the Anthropic SDKs of its day and later send; Bedrock takes it for Claude 4.7 and later
 # (platform.claude.com, "Versions", 2026-11).
 _VERSION_2026 = "2026-10-21"
-_TOOL_TYPES = ("bash_20250124", "custom", "memory_20250818", "text_editor_20250728")
+# As Bedrock names them where a body has another.
+_TOOL_TYPES = (
+    *("bash_20250124", "custom", "memory_20250818"),
+    *("text_editor_20250124", "text_editor_20250429", "text_editor_20250728"),
+    *("tool_search_tool_bm25", "tool_search_tool_bm25_20251119"),
+    *("tool_search_tool_regex", "tool_search_tool_regex_20251119"),
+)
 _TOOL_NAME = re.compile("[a-zA-Z0-9_-]{1,128}")
 _CHOICES = ("any", "auto", "none", "tool")
 _SERVER_TOOL_TOKENS = 300
@@ -143,7 +149,7 @@ def _tools(body: dict[str, Any]) -> list[Any]:
 
 
 def _read_tool(tool: dict[str, Any], index: int, prompt: Prompt) -> None:
-    kind = tool.get("type", "custom")
+    kind = checks.given(tool, "type", "custom")
     if kind not in _TOOL_TYPES:
         raise unknown_tag(kind, _TOOL_TYPES, f"tools.{index}")
     if kind != "custom":

@@ -7,6 +7,7 @@ from typing import Any
 
 from bedrock_emulator.engine import errors, media
 from bedrock_emulator.engine.prompt import Prompt
+from bedrock_emulator.engine.requests import checks
 from bedrock_emulator.engine.requests.anthropic_members import as_dict, as_list, hold, missing, tag
 from bedrock_emulator.engine.requests.cache_points import mark_cache
 from bedrock_emulator.engine.requests.content import search_passage
@@ -246,4 +247,4 @@ def mark(block: dict[str, Any], prompt: Prompt) -> None:
     control = as_dict(block["cache_control"], "cache_control")
     tag(control, ("ephemeral",), "cache_control")
     if prompt.model.cache_min:
-        mark_cache(control.get("ttl", "5m"), prompt)
+        mark_cache(checks.given(control, "ttl", "5m"), prompt)

@@ -17,7 +17,7 @@ def read_cache_point(value: Any, prompt: Prompt) -> None:
     point = checks.as_object(value, "cachePoint")
     if point.get("type") not in _CACHE_POINTS:
         raise errors.not_in_set("cachePoint.type", point.get("type"), _CACHE_POINTS)
-    mark_cache(point.get("ttl", "5m"), prompt)
+    mark_cache(checks.given(point, "ttl", "5m"), prompt)
 
 
 def mark_cache(ttl: Any, prompt: Prompt) -> None:

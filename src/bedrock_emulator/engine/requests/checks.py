@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bedrock_emulator.engine import errors
@@ -40,6 +40,12 @@ def object_in(body: dict[str, Any], name: str, path: str | None = None) -> dict[
     """A member that is an object, or is left out; nothing else is taken for an empty one."""
     value = body.get(name)
     return {} if value is None else as_object(value, name if path is None else path)
+
+
+def given(owner: Mapping[str, Any], name: str, default: str) -> Any:
+    """A member, or what stands for one that is left out or null."""
+    value = owner.get(name)
+    return default if value is None else value
 
 
 def only_member(block: Any, path: str, shape: str) -> tuple[str, Any]:

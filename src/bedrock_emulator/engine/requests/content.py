@@ -146,7 +146,7 @@ class ContentReader:
     def _document(
         self, value: dict[str, Any], origin: str, source: Any, mark: str, path: str
     ) -> str:
-        form = value.get("format", "txt")
+        form = checks.given(value, "format", "txt")
         if form not in _DOCUMENT_FORMATS:
             raise errors.not_in_set(f"{path}.format", form, _DOCUMENT_FORMATS)
         if not _DOCUMENT_NAME.fullmatch(str(value.get("name", ""))):
