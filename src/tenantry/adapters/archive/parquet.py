@@ -110,6 +110,7 @@ class _Hashed:
     """A file to write to that knows its digest."""
 
     closed = False
+    abandoned = False  # pyarrow writes the end of a file that nobody closed when it forgets it
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -120,7 +121,8 @@ class _Hashed:
         piece = bytes(data)
         self.digest.update(piece)
         self.size += len(piece)
-        self._file.write(piece)
+        if not self.abandoned:
+            self._file.write(piece)
         return len(piece)
 
     def tell(self) -> int:
@@ -173,6 +175,7 @@ class _Writer:
         """Leaves nothing, unless it was closed."""
         if self._open:
             self._open = False
+            self._hashed.abandoned = True
             self._stream.__exit__(_Abandoned, _Abandoned(), None)
 
 
