@@ -20,6 +20,7 @@ FOUND = {
 PAPER = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}}
 THOUGHT = {"type": "thinking", "thinking": "a", "signature": "s"}
 HIDDEN = {"type": "redacted_thinking", "data": "a"}
+COMPUTER = {"type": "computer_20250124", "name": "computer"}
 FORM = {"type": "json_schema", "schema": {"type": "object"}}
 
 
@@ -54,6 +55,7 @@ def without(block: dict[str, Any], name: str) -> dict[str, Any]:
         body(tools=[{**TOOL, "cache_control": {"type": "ephemeral", "ttl": None}}]),
         body(tools=[{"type": "text_editor_20250124", "name": "str_replace_editor"}]),
         body(tools=[{"type": "text_editor_20250429", "name": "str_replace_based_edit_tool"}]),
+        body(tools=[COMPUTER], anthropic_beta=["b", "computer-use-2025-01-24"]),
         body(tools=[{"type": "tool_search_tool_regex", "name": "tool_search_tool_regex"}, TOOL]),
         body(tools=[TOOL], tool_choice={"type": "auto", "disable_parallel_tool_use": True}),
     ],
@@ -103,6 +105,7 @@ def test_what_is_legal_is_answered(fixed, call, legal) -> None:
         (body(output_config=[]), "output_config: Input should be a valid dictionary"),
         (body(output_config={"effort": "much"}), "output_config.effort: Input should be 'low', "),
         (body(output_config={"format": "json"}), "output_config.format: Input should be a valid"),
+        (body(tools=[COMPUTER]), "tools.0: Input tag 'computer_20250124' found using 'type'"),
         (body(output_config={"format": {"type": "xml"}}), "output_config.format: Input tag 'xml'"),
         (body(output_format={"type": "json_schema"}), "output_format.schema: Field required"),
         (body(tools=[{**TOOL, "description": 1}]), "custom.description: Input should be a valid"),

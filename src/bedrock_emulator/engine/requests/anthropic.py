@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from bedrock_emulator.engine import errors
@@ -43,6 +44,11 @@ _TOOL_TYPES = (
     *("tool_search_tool_bm25", "tool_search_tool_bm25_20251119"),
     *("tool_search_tool_regex", "tool_search_tool_regex_20251119"),
 )
+# Tools that a beta brings.
+_BETA_TOOLS = {
+    "computer-use-2025-01-24": "computer_20250124",
+    "computer-use-2025-11-24": "computer_20251124",
+}
 _TOOL_NAME = re.compile("[a-zA-Z0-9_-]{1,128}")
 _CHOICES = ("any", "auto", "none", "tool")
 _SERVER_TOOL_TOKENS = 300
@@ -65,8 +71,9 @@ def read_anthropic(body: dict[str, Any], model: Model) -> Prompt:
     _read_header(body, prompt)
     _read_limits(body, prompt)
     read_format(body, prompt)
+    known = _known_tools(body)
     for index, tool in enumerate(_tools(body)):
-        _read_tool(as_dict(tool, f"tools.{index}"), index, prompt)
+        _read_tool(as_dict(tool, f"tools.{index}"), index, prompt, known)
     if named_twice(prompt.tools) is not None:
         raise errors.validation("tools: Tool names must be unique.")
     _read_choice(body, prompt)
@@ -148,10 +155,16 @@ def _tools(body: dict[str, Any]) -> list[Any]:
     return [] if body.get("tools") is None else as_list(body["tools"], "tools")
 
 
-def _read_tool(tool: dict[str, Any], index: int, prompt: Prompt) -> None:
+def _known_tools(body: dict[str, Any]) -> list[str]:
+    betas = body.get("anthropic_beta") or ()
+    brought = (kind for beta, kind in _BETA_TOOLS.items() if beta in betas)
+    return sorted((*_TOOL_TYPES, *brought))
+
+
+def _read_tool(tool: dict[str, Any], index: int, prompt: Prompt, known: Sequence[str]) -> None:
     kind = checks.given(tool, "type", "custom")
-    if kind not in _TOOL_TYPES:
-        raise unknown_tag(kind, _TOOL_TYPES, f"tools.{index}")
+    if kind not in known:
+        raise unknown_tag(kind, known, f"tools.{index}")
     if kind != "custom":
         prompt.add("tool:" + json.dumps(tool, sort_keys=True), _SERVER_TOOL_TOKENS)
     else:
