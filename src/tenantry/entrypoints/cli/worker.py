@@ -10,6 +10,7 @@ import sys
 from typing import NoReturn
 
 import click
+import uvloop
 
 from tenantry.bootstrap.background import background
 from tenantry.bootstrap.deployment import env_told, settings
@@ -33,7 +34,7 @@ def worker(exit_with_parent: bool, parent: int | None) -> None:
         parent = os.getppid()
     config = settings()
     log_events(env_told(config))
-    if asyncio.run(_work(config, parent)):
+    if uvloop.run(_work(config, parent)):
         _make_place(parent)
 
 
