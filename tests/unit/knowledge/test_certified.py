@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from tenantry.adapters.sealed.layout import nearby_order
 from tenantry.adapters.sealed.open_segment import OpenSegment
 from tenantry.adapters.sealed.ranked import unit
 from tenantry.adapters.sealed.segment import Segment, merged
+from tenantry.adapters.sealed.sharing import Share, alone, together
 from tenantry.domain.document import Card
 from tenantry.ports.vectors import Permitted
 
@@ -35,9 +39,20 @@ SHAPES = (
 
 
 def best(
-    live: Live, query: F32, top_k: int, permitted: Permitted, floor: float = -np.inf
+    live: Live,
+    query: F32,
+    top_k: int,
+    permitted: Permitted,
+    floor: float = -np.inf,
+    share: Share = alone,
 ) -> list[Hit]:
-    return best_of(scanned(live, query, permitted, floor), top_k)
+    return best_of(scanned(live, query, permitted, floor, share=share), top_k)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Executor]:
+    with ThreadPoolExecutor(3) as made:
+        yield made
 
 
 def vectors_of(draw: np.random.Generator, shape: str, rows: int, dimensions: int) -> np.ndarray:
@@ -86,20 +101,25 @@ def truth(
     return found
 
 
-@pytest.mark.parametrize(("library", "run_rows"), [(True, 1), (False, 300), (True, 16_384)])
+@pytest.mark.parametrize(
+    ("library", "run_rows", "shared"),
+    [(True, 1, True), (False, 300, False), (True, 16_384, False)],
+)
 @given(partitions(), st.integers(1, 60), st.booleans(), st.sampled_from([1.0, 0.6, 0.1]))
 def test_search_equals_brute_force(
+    pool: Executor,
     library: bool,
     run_rows: int,
+    shared: bool,
     made: tuple[list[Segment], np.random.Generator, int],
     top_k: int,
     near: bool,
-    share: float,
+    part: float,
 ) -> None:
     segments, numbers, dimensions = made
     names = sorted({name for segment in segments for name in segment.ids})
-    live = {name for name in names if numbers.random() <= max(share, 0.5)}
-    permitted = {name for name in names if numbers.random() <= share}
+    live = {name for name in names if numbers.random() <= max(part, 0.5)}
+    permitted = {name for name in names if numbers.random() <= part}
     start = segments[0].vectors.high[0] if near else numbers.standard_normal(dimensions)
     query = unit((start + 1e-3 * numbers.standard_normal(dimensions)).tolist())
     with pytest.MonkeyPatch.context() as patch:
@@ -107,7 +127,8 @@ def test_search_equals_brute_force(
         if not library:
             patch.setattr(kernel, "_cdist", None)
         opened = [(opened_of(segment), frozenset(live)) for segment in segments]
-        hits = best(opened, query, top_k, lambda card: card.title in permitted)
+        share = partial(together, pool) if shared else alone
+        hits = best(opened, query, top_k, lambda card: card.title in permitted, share=share)
     scores = truth(segments, query, live & permitted)
     expected = sorted(scores.values(), reverse=True)[:top_k]
     assert [hit.score for hit in hits] == pytest.approx(expected, abs=1e-12)

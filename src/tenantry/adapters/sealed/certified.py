@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from tenantry.adapters.sealed.kernel import F32, F64, LARGEST, Rows, dots
 from tenantry.adapters.sealed.open_segment import OpenSegment
+from tenantry.adapters.sealed.sharing import Share, alone
 from tenantry.domain.access import Permission
 from tenantry.domain.document import Card
 from tenantry.domain.ids import DocumentId
@@ -195,28 +196,23 @@ def scanned(
     permitted: Permitted,
     floor: float = -np.inf,
     added: Added | None = None,
+    share: Share = alone,
 ) -> Scanned:
     """Step 1: reads nothing. `query` has length 1; ranks under `floor` are left out, which enough
-    rows elsewhere reach.
+    rows elsewhere reach. `share` divides what a large partition costs among threads.
     """
     looked = _looked(query)
     added = added or [None] * len(live)
     firsts = [0, *accumulate(segment.rows for segment, _ in live)]
     first_documents = [0, *accumulate(len(segment.ids) for segment, _ in live)]
     rough = np.empty(firsts[-1], np.float32)
-    runs: list[_Run] = []
-    for places in _runs(firsts):
-        segments = [segment for segment, _ in live[places]]
-        products = dots(
-            looked.high,
-            [segment.high for segment in segments],
-            _joined([segment.offsets for segment in segments]),
-        )
-        products *= _joined([segment.catalogue.scale for segment in segments])
-        rows = slice(firsts[places.start], firsts[places.stop])
-        np.multiply(products, looked.scale * 65_536, out=rough[rows], casting="unsafe")
-        residual = _joined([segment.catalogue.residual for segment in segments])
-        runs.append(_Run(rows.start, rough[rows], residual))
+    places = list(_runs(firsts))
+    runs: dict[int, _Run] = {}
+
+    def scan(number: int) -> None:
+        runs[number] = _scanned_run(live, looked, firsts, places[number], rough)
+
+    share(scan, len(places))
     for (segment, names), more, first in zip(live, added, firsts, strict=False):
         if more is not None:
             rough[first : first + segment.rows] += more
@@ -232,9 +228,26 @@ def scanned(
         firsts=firsts[:-1],
         first_documents=first_documents[:-1],
         rough=rough,
-        runs=runs,
+        runs=[runs[number] for number in range(len(places))],
         verdicts=_verdicts(live, permitted, first_documents[-1]),
     )
+
+
+def _scanned_run(
+    live: Live, looked: _Looked, firsts: Sequence[int], places: slice, rough: F32
+) -> _Run:
+    """Neighbouring segments: their rough scores into `rough`."""
+    segments = [segment for segment, _ in live[places]]
+    products = dots(
+        looked.high,
+        [segment.high for segment in segments],
+        _joined([segment.offsets for segment in segments]),
+    )
+    products *= _joined([segment.catalogue.scale for segment in segments])
+    rows = slice(firsts[places.start], firsts[places.stop])
+    np.multiply(products, looked.scale * 65_536, out=rough[rows], casting="unsafe")
+    residual = _joined([segment.catalogue.residual for segment in segments])
+    return _Run(rows.start, rough[rows], residual)
 
 
 def _verdicts(live: Live, permitted: Permitted, documents: int) -> npt.NDArray[np.int8]:

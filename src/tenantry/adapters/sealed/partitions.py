@@ -140,7 +140,7 @@ class SealedPartitions:
         permitted: Permitted,
     ) -> Sequence[Passage]:
         vector = unit(query.vector)
-        work = Search(vector, top_k, permitted)
+        work = Search(vector, top_k, permitted, self._store.share)
         heard = Heard(query.text, permitted)
         hits: list[Ranked] = []
 

@@ -9,6 +9,7 @@ import numpy as np
 from tenantry.adapters.sealed.certified import Added, Hit, Scanned, best_of, scanned
 from tenantry.adapters.sealed.kernel import F32
 from tenantry.adapters.sealed.open_segment import OpenSegment
+from tenantry.adapters.sealed.sharing import Share, alone
 from tenantry.domain.chunk import Passage
 from tenantry.ports.manifest import SegmentRow
 from tenantry.ports.vectors import Permitted
@@ -31,8 +32,9 @@ class Search:
     after its scan may be broken off, and begun anew elsewhere.
     """
 
-    def __init__(self, query: F32, top_k: int, permitted: Permitted) -> None:
+    def __init__(self, query: F32, top_k: int, permitted: Permitted, share: Share = alone) -> None:
         self._query = query
+        self._share = share
         self._top_k = top_k
         self._permitted = permitted
         self._group: Opened | None = None
@@ -49,7 +51,7 @@ class Search:
         found = self._found
         if found is None or self._group is not group:
             live = [(segment, row.documents) for row, segment in group]
-            found = scanned(live, self._query, self._permitted, floor, added)
+            found = scanned(live, self._query, self._permitted, floor, added, self._share)
             self._group, self._found = group, found
         return _read(found, best_of(found, self._top_k, candidates_max))
 

@@ -19,6 +19,7 @@ from tenantry.adapters.sealed.frames import (
 )
 from tenantry.adapters.sealed.open_segment import OpenSegment, opened
 from tenantry.adapters.sealed.segment import Segment, from_planes, to_planes
+from tenantry.adapters.sealed.sharing import alone, together
 from tenantry.domain.document import Home
 from tenantry.domain.errors import Corrupt, NotFound
 from tenantry.domain.ids import SegmentId
@@ -62,6 +63,13 @@ class SegmentStore:
             return work()
         finally:
             self._now = False
+
+    def share(self, work: Callable[[int], None], count: int) -> None:
+        """Parts of a search, by the threads that are free; on the loop, all of them there."""
+        if self.hurries:
+            alone(work, count)
+        else:
+            together(self._searching, work, count)
 
     @property
     def hurries(self) -> bool:
