@@ -138,7 +138,7 @@ def test_one_that_dies_soon_after_it_served_is_started_ever_later_and_a_good_one
     signals: EndSignals, now_s: list[float]
 ) -> None:
     fleet = Fleet(1, now_s)
-    assert pauses(fleet, signals, 3, 5) == [1, 2, 4]
+    assert pauses(fleet, signals, 3, 0.4) == [1, 2, 4]
     assert pauses(fleet, signals, 2, supervising.SERVED_WELL_S) == [1, 1]
     assert pauses(fleet, signals, 2, None) == [2, 4]
 

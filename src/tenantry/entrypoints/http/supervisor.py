@@ -46,7 +46,7 @@ WORKERS_MAX: Final = 256
 START_S: Final = 60.0  # for a worker to say that it serves; twice as long after each that was late
 START_MAX_S: Final = 600.0
 RESTART_PAUSE_MAX_S: Final = 15.0  # before one that died, or could not be started, is started
-SERVED_WELL_S: Final = 10.0  # after which a worker's death is no sign that its successor dies too
+SERVED_WELL_S: Final = 0.5  # after which a worker's death is no sign that its successor dies too
 # A terminal tells its whole group; the supervisor alone decides when workers end.
 _OF_THE_GROUP: Final = (signal.SIGINT, signal.SIGHUP)
 
