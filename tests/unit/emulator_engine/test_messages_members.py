@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.messages_bodies import body
 
 from bedrock_emulator.engine.types import EmulatedError
 
@@ -22,16 +23,6 @@ THOUGHT = {"type": "thinking", "thinking": "a", "signature": "s"}
 HIDDEN = {"type": "redacted_thinking", "data": "a"}
 COMPUTER = {"type": "computer_20250124", "name": "computer"}
 FORM = {"type": "json_schema", "schema": {"type": "object"}}
-
-
-def body(*contents: Any, **more: Any) -> dict[str, Any]:
-    """Turns of user and assistant in their order."""
-    roles = ("user", "assistant")
-    messages = [
-        {"role": roles[index % 2], "content": content} for index, content in enumerate(contents)
-    ] or [{"role": "user", "content": "a"}]
-    made = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": messages}
-    return made | more
 
 
 def without(block: dict[str, Any], name: str) -> dict[str, Any]:

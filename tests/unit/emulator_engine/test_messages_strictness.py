@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.support.images import png
+from tests.support.messages_bodies import body
 
 from bedrock_emulator.engine.types import EmulatedError
 
@@ -20,16 +21,6 @@ def image(media_type: Any = "image/png", data: str = png(750, 100)) -> dict[str,
         "type": "image",
         "source": {"type": "base64", "media_type": media_type, "data": data},
     }
-
-
-def body(*contents: Any, **more: Any) -> dict[str, Any]:
-    """Turns of user and assistant in their order."""
-    roles = ("user", "assistant")
-    messages = [
-        {"role": roles[index % 2], "content": content} for index, content in enumerate(contents)
-    ] or [{"role": "user", "content": "a"}]
-    made = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 2_000, "messages": messages}
-    return made | more
 
 
 def used(*parts: Any) -> dict[str, Any]:
